@@ -1,0 +1,1 @@
+"""How the real servers are had and started."""

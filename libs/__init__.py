@@ -1,0 +1,1 @@
+"""Small nouns that two or more services share; a lib never knows a service."""

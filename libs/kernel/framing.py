@@ -1,0 +1,10 @@
+"""One unambiguous way to put several byte strings into one."""
+
+import struct
+
+_LENGTH = struct.Struct(">I")
+
+
+def framed(*parts: bytes) -> bytes:
+    """Return the parts, each behind its length (4 bytes, big-endian), so that no two lists collide."""
+    return b"".join(piece for part in parts for piece in (_LENGTH.pack(len(part)), part))

@@ -1,0 +1,1 @@
+"""The services of Muniment; none of them imports another."""
