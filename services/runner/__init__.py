@@ -1,0 +1,1 @@
+"""The runner: the only code that knows more than one service."""
