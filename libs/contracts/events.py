@@ -1,0 +1,256 @@
+"""Typed events and their CloudEvents envelope.
+
+Events carry references and key versions, never content. Readers are tolerant: fields are only added,
+always with a default, and an unknown field or event is no error. The snapshots in
+`tests/contract/contracts/schemas` hold each event's fields: one that vanishes or changes fails there.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+import msgspec
+
+SPEC_VERSION = "1.0"
+CONTENT_TYPE = "application/json"
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""An aware instant; a reader refuses one without a time zone."""
+
+
+class MalformedEvent(ValueError):
+    """An envelope or its data cannot be read as what it says it is; the text names the place, no value."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact that a service publishes; `name` is `source.subject.action.vN`."""
+
+    name: ClassVar[str]
+
+
+class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The envelope of every event.
+
+    Source: CloudEvents 1.0.2, JSON format; `tenant` and `traceparent` are extension attributes.
+    """
+
+    specversion: str
+    id: UUID
+    source: str
+    type: str
+    time: Instant
+    tenant: UUID
+    subject: str | None = None
+    datacontenttype: str = CONTENT_TYPE
+    traceparent: str | None = None
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class TenantCreated(Event):
+    """A tenant was made."""
+
+    name: ClassVar[str] = "identity.tenant.created.v1"
+    tenant: UUID
+    slug: str
+    title: str = msgspec.field(name="name")
+
+
+class PrincipalProvisioned(Event):
+    """A person came into the tenant's directory; the names are directory data."""
+
+    name: ClassVar[str] = "identity.principal.provisioned.v1"
+    principal: UUID
+    display_name: str
+    active: bool
+    roles: tuple[str, ...]
+
+
+class PrincipalUpdated(Event):
+    """A person's directory data changed; the event carries the whole new state."""
+
+    name: ClassVar[str] = "identity.principal.updated.v1"
+    principal: UUID
+    display_name: str
+    active: bool
+    roles: tuple[str, ...]
+
+
+class PrincipalDeactivated(Event):
+    """A person may no longer sign in; every session ends with it."""
+
+    name: ClassVar[str] = "identity.principal.deactivated.v1"
+    principal: UUID
+
+
+class SessionStarted(Event):
+    """A device signed in."""
+
+    name: ClassVar[str] = "identity.session.started.v1"
+    session: UUID
+    principal: UUID
+    device: UUID
+
+
+class SessionRevoked(Event):
+    """A session ended; its access tokens are refused from now on."""
+
+    name: ClassVar[str] = "identity.session.revoked.v1"
+    session: UUID
+    principal: UUID
+    reason: str
+
+
+class RoleGranted(Event):
+    """A principal received a role."""
+
+    name: ClassVar[str] = "identity.role.granted.v1"
+    principal: UUID
+    role: str
+
+
+class RoleRevoked(Event):
+    """A principal lost a role."""
+
+    name: ClassVar[str] = "identity.role.revoked.v1"
+    principal: UUID
+    role: str
+
+
+class KekCreated(Event):
+    """A tenant's key-encryption key was made; `kek` is its name in Transit."""
+
+    name: ClassVar[str] = "keys.kek.created.v1"
+    kek: str
+    kek_version: int
+
+
+class DekCreated(Event):
+    """A data-encryption key was made for a conversation's epoch (`2026-11`)."""
+
+    name: ClassVar[str] = "keys.dek.created.v1"
+    dek: UUID
+    conversation: UUID
+    epoch: str
+    kek_version: int
+
+
+class DekUnwrapped(Event):
+    """Data-encryption keys were given to a service: one entry of the key-access log."""
+
+    name: ClassVar[str] = "keys.dek.unwrapped.v1"
+    deks: tuple[UUID, ...]
+    purpose: str
+    act: str
+    service: str
+
+
+class CommittedEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of a conversation's log by reference; `message`, `dek` and `sent_at` only for messages."""
+
+    seq: int
+    kind: str
+    message: UUID | None
+    revision: int
+    dek: UUID | None
+    sent_at: Instant | None
+
+
+class EntriesCommitted(Event):
+    """Entries were appended to a conversation's log in one commit, in order of `seq`."""
+
+    name: ClassVar[str] = "messaging.entries.committed.v1"
+    conversation: UUID
+    partition: int
+    members_version: int
+    entries: tuple[CommittedEntry, ...]
+
+
+EVENTS: Mapping[str, type[Event]] = MappingProxyType(
+    {
+        event.name: event
+        for event in (
+            TenantCreated,
+            PrincipalProvisioned,
+            PrincipalUpdated,
+            PrincipalDeactivated,
+            SessionStarted,
+            SessionRevoked,
+            RoleGranted,
+            RoleRevoked,
+            KekCreated,
+            DekCreated,
+            DekUnwrapped,
+            EntriesCommitted,
+        )
+    }
+)
+"""Every event there is, by name."""
+
+_ENCODER = msgspec.json.Encoder()
+_ENVELOPES = msgspec.json.Decoder(CloudEvent)
+_READERS: Mapping[str, msgspec.json.Decoder[Event]] = MappingProxyType(
+    {name: msgspec.json.Decoder(event) for name, event in EVENTS.items()}
+)
+
+
+def source_of(name: str) -> str:
+    """Return the service that publishes an event of this name."""
+    return name.partition(".")[0]
+
+
+def encode(
+    event: Event,
+    *,
+    id: UUID,  # noqa: A002 - the attribute's name in CloudEvents
+    time: datetime,
+    tenant: UUID,
+    subject: str | None = None,
+    traceparent: str | None = None,
+) -> bytes:
+    """Return the event in its envelope, as JSON; `time` is aware, `subject` the id of what it is about."""
+    envelope = CloudEvent(
+        specversion=SPEC_VERSION,
+        id=id,
+        source="/" + source_of(event.name),
+        type=event.name,
+        time=time,
+        tenant=tenant,
+        subject=subject,
+        traceparent=traceparent,
+        data=msgspec.Raw(_ENCODER.encode(event)),
+    )
+    return _ENCODER.encode(envelope)
+
+
+def decode(body: bytes) -> tuple[CloudEvent, Event | None]:
+    """Return the envelope and its event, None if this reader does not know the event's name.
+
+    Raises MalformedEvent when the envelope or the data of a known event cannot be read.
+    """
+    try:
+        envelope = _ENVELOPES.decode(body)
+    except msgspec.DecodeError as defect:
+        raise MalformedEvent(_place_of(defect)) from None
+    if envelope.specversion != SPEC_VERSION:
+        msg = "the envelope is not of CloudEvents 1.0"
+        raise MalformedEvent(msg)
+    return envelope, _event_of(envelope)
+
+
+def _event_of(envelope: CloudEvent) -> Event | None:
+    reader = _READERS.get(envelope.type)
+    if reader is None:
+        return None
+    try:
+        return reader.decode(envelope.data)
+    except msgspec.DecodeError as defect:
+        msg = f"{envelope.type}: {_place_of(defect)}"
+        raise MalformedEvent(msg) from None
+
+
+def _place_of(defect: msgspec.DecodeError) -> str:
+    """Return where the defect lies; msgspec's text itself may quote a value."""
+    _, found, place = str(defect).rpartition(" - at ")
+    return f"unreadable at {place}" if found else "unreadable"

@@ -1,0 +1,215 @@
+"""The frames of the socket protocol `muniment.v1`: JSON text frames, told apart by `op`.
+
+Both sides read tolerantly: an unknown field is no error, and fields are only added, with a default.
+"""
+
+from datetime import datetime
+from enum import IntEnum
+from typing import Annotated, Final
+from uuid import UUID
+
+import msgspec
+
+from libs.contracts.problems import Problem
+
+SUBPROTOCOL: Final = "muniment.v1"
+PATH: Final = "/messaging/v1/ws"
+HELLO_SECONDS: Final = 10
+HELLO_REF: Final = "hello"
+"""The `ref` of the pages that answer a hello's cursors."""
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+Seq = Annotated[int, msgspec.Meta(ge=0)]
+Ref = Annotated[str, msgspec.Meta(max_length=64)]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+Cursors = dict[UUID, Seq]
+"""Conversation → the last `seq` that the device has."""
+
+
+class CloseCode(IntEnum):
+    """Why a socket ends."""
+
+    BINARY_OR_UNREADABLE = 1003
+    MALFORMED = 1007
+    OVERSIZED = 1009
+    RESTARTING = 1012
+    TRY_LATER = 1013
+    UNAUTHENTICATED = 4001
+    REVOKED = 4003
+    RESYNC = 4008
+
+
+class EntryKind:
+    """The kinds of entries that this version knows; a reader skips over others."""
+
+    CONVERSATION_CREATED: Final = "conversation_created"
+    PARTICIPANTS_ADDED: Final = "participants_added"
+    PARTICIPANTS_REMOVED: Final = "participants_removed"
+    MESSAGE_CREATED: Final = "message_created"
+
+
+class MalformedFrame(ValueError):
+    """A frame is not of the protocol; the text says what is wrong, for the one who sent it, for no log."""
+
+
+class _Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="op", tag=str.lower):
+    """A frame: its class name in small letters is its `op`."""
+
+
+class Text(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sender writes."""
+
+    text: str
+
+
+class Hello(_Frame):
+    """The first frame of a client: who it is and what it has; `limit` is entries a page."""
+
+    token: str
+    cursors: Cursors | None = None
+    limit: Limit | None = None
+
+    def __repr__(self) -> str:
+        """Return a text without the token."""
+        return "Hello(***)"
+
+
+class Send(_Frame):
+    """A message; `id` makes it idempotent and becomes the message's id."""
+
+    id: UUID
+    conversation: UUID
+    body: Text
+    sent_at: Instant | None = None
+
+
+class Mark(_Frame):
+    """How far this device has received (`delivered`) and its person has read (`read`)."""
+
+    conversation: UUID
+    delivered: Seq | None = None
+    read: Seq | None = None
+
+
+class Sync(_Frame):
+    """Asks for everything after the cursors, in pages that carry `ref`."""
+
+    ref: Ref
+    cursors: Cursors
+    limit: Limit | None = None
+
+
+class Ping(_Frame):
+    """Asks for a pong."""
+
+    ref: Ref | None = None
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The unsealed payload of an entry: `text` of a message, `name` of a conversation."""
+
+    text: str | None = None
+    name: str | None = None
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One entry of a conversation's log; a disposed one is a tombstone without body."""
+
+    seq: Seq
+    kind: str
+    revision: int
+    actor: UUID
+    sent_at: Instant
+    committed_at: Instant
+    members_version: int
+    message: UUID | None = None
+    body: Body | None = None
+    disposed: bool = False
+    subjects: tuple[UUID, ...] = ()
+
+
+class ConversationEntries(msgspec.Struct, frozen=True, kw_only=True):
+    """Entries of one conversation, in order of `seq`."""
+
+    conversation: UUID
+    entries: tuple[Entry, ...]
+
+
+class Welcome(_Frame):
+    """The answer to a hello; `resume` says whether pages of missed entries follow."""
+
+    gateway: str
+    principal: UUID
+    session: UUID
+    heartbeat_seconds: int
+    resume: bool
+
+
+class Ack(_Frame):
+    """The send is committed: durable and in its place."""
+
+    id: UUID
+    conversation: UUID
+    seq: Seq
+    message: UUID
+    committed_at: Instant
+
+
+class Entries(_Frame):
+    """New entries of a conversation, live, in order."""
+
+    conversation: UUID
+    entries: tuple[Entry, ...]
+
+
+class Page(_Frame):
+    """A part of the answer to a hello or a sync; the last one has `more` false."""
+
+    ref: str
+    entries: tuple[ConversationEntries, ...]
+    more: bool
+    cursors: Cursors
+
+
+class Error(_Frame):
+    """A refusal; `ref` names the frame that it answers (a send's id, a sync's ref)."""
+
+    problem: Problem
+    ref: str | None = None
+
+
+class Pong(_Frame):
+    """The answer to a ping."""
+
+    ref: str | None = None
+
+
+ClientFrame = Hello | Send | Mark | Sync | Ping
+ServerFrame = Welcome | Ack | Entries | Page | Error | Pong
+CLIENT_FRAMES: Final = (Hello, Send, Mark, Sync, Ping)
+SERVER_FRAMES: Final = (Welcome, Ack, Entries, Page, Error, Pong)
+
+_ENCODER = msgspec.json.Encoder()
+_CLIENT_READER: msgspec.json.Decoder[ClientFrame] = msgspec.json.Decoder(ClientFrame)
+_SERVER_READER: msgspec.json.Decoder[ServerFrame] = msgspec.json.Decoder(ServerFrame)
+
+
+def encode_frame(frame: ClientFrame | ServerFrame) -> str:
+    """Return the frame's text; a gateway encodes once and writes it to every socket."""
+    return _ENCODER.encode(frame).decode()
+
+
+def read_client_frame(text: str | bytes) -> ClientFrame:
+    """Return the frame that a client sent. Raises MalformedFrame."""
+    try:
+        return _CLIENT_READER.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as defect:
+        raise MalformedFrame(str(defect)) from None
+
+
+def read_server_frame(text: str | bytes) -> ServerFrame:
+    """Return the frame that a gateway sent. Raises MalformedFrame, also for an `op` of a later version."""
+    try:
+        return _SERVER_READER.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as defect:
+        raise MalformedFrame(str(defect)) from None
