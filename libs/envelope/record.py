@@ -20,14 +20,11 @@ from typing import Final
 from uuid import UUID
 
 from libs.envelope.errors import RecordRefused
+from libs.envelope.primitives import TAG_SIZE
 from libs.kernel.ids import DekId
 
 MARK: Final = b"MU\x01\x01"
 """Magic, version and suite of the one format that exists so far."""
-
-COMMITMENT_SIZE: Final = 32
-NONCE_SIZE: Final = 12
-TAG_SIZE: Final = 16
 
 DEK_AT: Final = 4
 COMMITMENT_AT: Final = 20

@@ -3,22 +3,18 @@
 from hmac import compare_digest
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from libs.envelope.errors import KeyExhausted, RecordRefused
 from libs.envelope.place import Place, binding_of
-from libs.envelope.record import HEADER_SIZE, MARK, MINIMUM_SIZE, NONCE_AT, NONCE_SIZE
+from libs.envelope.primitives import Aead, derived
+from libs.envelope.record import HEADER_SIZE, MARK, MINIMUM_SIZE, NONCE_AT
 from libs.kernel.ids import DekId
 
 DEK_SIZE: Final = 32
 RECORDS_PER_KEY: Final = 1 << 20
 """Far below the 2^32 random nonces a key may see (NIST SP 800-38D, section 8.3)."""
 
-_ENCRYPTION = b"muniment record v1 encryption"
-_COMMITMENT = b"muniment record v1 commitment"
+_ENCRYPTION: Final = b"muniment record v1 encryption"
+_COMMITMENT: Final = b"muniment record v1 commitment"
 
 
 class SealingKey:
@@ -28,7 +24,7 @@ class SealingKey:
     commitment in each header, compared before anything is decrypted.
     """
 
-    __slots__ = ("_cipher", "_prefix", "_sealed", "dek")
+    __slots__ = ("_aead", "_prefix", "_sealed", "dek")
 
     def __init__(self, dek_id: DekId, dek: bytes, *, sealed: int = 0) -> None:
         """Derive from `dek` (32 bytes) the keys of the records that `dek_id` names.
@@ -39,7 +35,7 @@ class SealingKey:
             msg = f"a data key has {DEK_SIZE} bytes"
             raise ValueError(msg)
         self.dek = dek_id
-        self._cipher = AESGCM(derived(dek, _ENCRYPTION))
+        self._aead = Aead(derived(dek, _ENCRYPTION))
         self._prefix = MARK + dek_id.bytes + derived(dek, _COMMITMENT)
         self._sealed = sealed
 
@@ -51,16 +47,14 @@ class SealingKey:
     def seal(self, plaintext: bytes, place: Place, nonce: bytes) -> bytes:
         """Return the record of `plaintext`, which opens at `place` alone; `nonce` is 12 random bytes.
 
-        Raises KeyExhausted after 2^20 records.
+        Raises KeyExhausted after 2^20 records, ValueError for a nonce of another size.
         """
-        if len(nonce) != NONCE_SIZE:
-            msg = f"a nonce has {NONCE_SIZE} bytes"
-            raise ValueError(msg)
         if self._sealed >= RECORDS_PER_KEY:
             raise KeyExhausted(self.dek)
-        self._sealed += 1
         header = self._prefix + nonce
-        return header + self._cipher.encrypt(nonce, plaintext, header + binding_of(place))
+        sealed = self._aead.encrypt(nonce, plaintext, header + binding_of(place))
+        self._sealed += 1
+        return header + sealed
 
     def open(self, record: bytes, place: Place) -> bytes:
         """Return the plaintext of a record that was sealed under this key at this place.
@@ -70,24 +64,13 @@ class SealingKey:
         if len(record) < MINIMUM_SIZE or not compare_digest(record[:NONCE_AT], self._prefix):
             raise RecordRefused
         header = record[:HEADER_SIZE]
-        try:
-            return self._cipher.decrypt(header[NONCE_AT:], record[HEADER_SIZE:], header + binding_of(place))
-        except InvalidTag:
-            raise RecordRefused from None
+        return self._aead.decrypt(header[NONCE_AT:], record[HEADER_SIZE:], header + binding_of(place))
 
     def __repr__(self) -> str:
         """Name the key without showing any of it."""
         return f"SealingKey({self.dek})"
 
     def __reduce__(self) -> str:
-        """Refuse to be pickled or copied: a data key leaves this process in no form."""
+        """Refuse to be pickled or copied: a data key leaves its process in no form."""
         msg = "a sealing key stays in the memory of its process"
         raise TypeError(msg)
-
-
-def derived(secret: bytes, purpose: bytes) -> bytes:
-    """Return 32 bytes that only the holder of `secret` can derive for `purpose`.
-
-    Source: RFC 5869 with SHA-256 and an empty salt.
-    """
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret)
