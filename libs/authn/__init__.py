@@ -1,1 +1,1 @@
-""""""
+"""Who calls: access tokens of people, tokens of services, and what was revoked meanwhile."""

@@ -1,1 +1,1 @@
-""""""
+"""What an actor may do: Cedar policies that an auditor can read, asked by facts."""
