@@ -1,0 +1,72 @@
+"""Roots and proofs over leaf hashes that are all at hand. Source: RFC 9162, section 2.1."""
+
+from collections.abc import Sequence
+
+from libs.merkle.hashing import EMPTY_ROOT, node_hash
+
+
+def root_of(leaves: Sequence[bytes]) -> bytes:
+    """Return the 32-byte root of the tree over `leaves` (their hashes, in order).
+
+    Hashing level by level, with a last odd node moving up unhashed, gives the same tree as the split
+    at the largest power of two. Source: RFC 9162, section 2.1.1.
+    """
+    if not leaves:
+        return EMPTY_ROOT
+    level = leaves
+    while len(level) > 1:
+        level = _above(level)
+    return level[0]
+
+
+def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """Return the hashes, lowest first, that lead from leaf `index` to the root over `leaves`.
+
+    Source: RFC 9162, section 2.1.3.1. Raises IndexError for a leaf that is not there.
+    """
+    if not 0 <= index < len(leaves):
+        msg = f"there is no leaf {index} in a tree of {len(leaves)}"
+        raise IndexError(msg)
+    proof: list[bytes] = []
+    level = leaves
+    while len(level) > 1:
+        sibling = index ^ 1
+        if sibling < len(level):
+            proof.append(level[sibling])
+        level, index = _above(level), index >> 1
+    return proof
+
+
+def consistency_proof(leaves: Sequence[bytes], first: int) -> list[bytes]:
+    """Return the hashes that show that the tree over `leaves` only appended to its first `first` leaves.
+
+    Source: RFC 9162, section 2.1.4.1. Raises IndexError unless 1 <= first <= len(leaves).
+    """
+    if not 1 <= first <= len(leaves):
+        msg = f"a tree of {len(leaves)} has no earlier tree of {first}"
+        raise IndexError(msg)
+    return _subproof(leaves, first, whole=True)
+
+
+def largest_power_below(count: int) -> int:
+    """Return the largest power of two that is smaller than `count` (at least 2): where a tree splits."""
+    return 1 << (count - 1).bit_length() - 1
+
+
+def _above(level: Sequence[bytes]) -> list[bytes]:
+    """Return the next level up; the last node of an odd level moves up as it is."""
+    above = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+    if len(level) % 2:
+        above.append(level[-1])
+    return above
+
+
+def _subproof(leaves: Sequence[bytes], first: int, *, whole: bool) -> list[bytes]:
+    """Return SUBPROOF(first, leaves, whole) of RFC 9162, section 2.1.4.1."""
+    if first == len(leaves):
+        return [] if whole else [root_of(leaves)]
+    split = largest_power_below(len(leaves))
+    left, right = leaves[:split], leaves[split:]
+    if first <= split:
+        return [*_subproof(left, first, whole=whole), root_of(right)]
+    return [*_subproof(right, first - split, whole=False), root_of(left)]

@@ -1,0 +1,1 @@
+"""The tree against foreign vectors and against itself."""
