@@ -1,1 +1,1 @@
-"""How the real servers are had and started."""
+"""How each real server is had and started: PostgreSQL, Valkey, OpenBao and Caddy, from their wheels."""
