@@ -228,8 +228,6 @@ class RevocationFeed:
             try:
                 async for message in self._subscribe():
                     self._tell(self._view.hear(decode_announcement(message)))
-                    if self._view.is_poll_due():
-                        await self.poll_once()
             except Exception as error:  # noqa: BLE001 - silence, whatever its reason
                 _log.warning("the announcements of revocations broke off: %s", type(error).__name__)
             await asyncio.sleep(self._tick_seconds)
