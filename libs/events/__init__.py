@@ -1,1 +1,1 @@
-""""""
+"""Events between services: outbox, publisher, projector, worker and replay."""

@@ -1,0 +1,49 @@
+"""What an outbox holds: numbered references to acts, in partitions ordered as their commits were."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from uuid import UUID
+
+from libs.db.tables import PARTITIONS
+from libs.kernel.framing import framed
+from libs.kernel.ids import TenantId
+
+__all__ = ["PARTITIONS", "Cursors", "OutboxRecord", "StreamRecord", "partition_of", "stream_of"]
+
+Cursors = dict[int, int]
+"""Partition → position of the last event that was taken into account there."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRecord:
+    """One event to append: its partition (0..63), its tenant, its name and its encoded CloudEvent."""
+
+    part: int
+    tenant: TenantId
+    name: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRecord:
+    """One event as a consumer reads it; `position` is dense within `part`, from 1."""
+
+    part: int
+    position: int
+    tenant: TenantId
+    name: str
+    body: bytes
+
+
+def partition_of(*keys: UUID) -> int:
+    """Return the partition, 0..63, of what the keys name together; stable for ever.
+
+    The first 8 bytes, big-endian, of BLAKE2b over the framed 16-byte keys, modulo 64.
+    """
+    digest = blake2b(framed(*(key.bytes for key in keys)), digest_size=8).digest()
+    return int.from_bytes(digest) % PARTITIONS
+
+
+def stream_of(source: str, part: int) -> str:
+    """Return the key of the Redis stream that copies one partition of `source`."""
+    return f"muniment:{{{source}:{part}}}"
