@@ -2,7 +2,7 @@
 
 Events carry references and key versions, never content. Readers are tolerant: fields are only added,
 always with a default, and an unknown field or event is no error. The snapshots in
-`tests/contract/contracts/schemas` hold each event's fields: one that vanishes or changes fails there.
+`tests/contract/events/schemas` hold each event's fields: one that vanishes or changes fails there.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,8 @@ import msgspec
 
 SPEC_VERSION = "1.0"
 CONTENT_TYPE = "application/json"
+PLATFORM_TENANT = UUID(int=0)
+"""The tenant of facts that belong to no tenant but to the platform."""
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """An aware instant; a reader refuses one without a time zone."""
@@ -48,7 +50,7 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     data: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class TenantCreated(Event):
+class TenantCreated(Event, frozen=True, kw_only=True):
     """A tenant was made."""
 
     name: ClassVar[str] = "identity.tenant.created.v1"
@@ -57,7 +59,7 @@ class TenantCreated(Event):
     title: str = msgspec.field(name="name")
 
 
-class PrincipalProvisioned(Event):
+class PrincipalProvisioned(Event, frozen=True, kw_only=True):
     """A person came into the tenant's directory; the names are directory data."""
 
     name: ClassVar[str] = "identity.principal.provisioned.v1"
@@ -67,7 +69,7 @@ class PrincipalProvisioned(Event):
     roles: tuple[str, ...]
 
 
-class PrincipalUpdated(Event):
+class PrincipalUpdated(Event, frozen=True, kw_only=True):
     """A person's directory data changed; the event carries the whole new state."""
 
     name: ClassVar[str] = "identity.principal.updated.v1"
@@ -77,14 +79,14 @@ class PrincipalUpdated(Event):
     roles: tuple[str, ...]
 
 
-class PrincipalDeactivated(Event):
+class PrincipalDeactivated(Event, frozen=True, kw_only=True):
     """A person may no longer sign in; every session ends with it."""
 
     name: ClassVar[str] = "identity.principal.deactivated.v1"
     principal: UUID
 
 
-class SessionStarted(Event):
+class SessionStarted(Event, frozen=True, kw_only=True):
     """A device signed in."""
 
     name: ClassVar[str] = "identity.session.started.v1"
@@ -93,7 +95,7 @@ class SessionStarted(Event):
     device: UUID
 
 
-class SessionRevoked(Event):
+class SessionRevoked(Event, frozen=True, kw_only=True):
     """A session ended; its access tokens are refused from now on."""
 
     name: ClassVar[str] = "identity.session.revoked.v1"
@@ -102,7 +104,7 @@ class SessionRevoked(Event):
     reason: str
 
 
-class RoleGranted(Event):
+class RoleGranted(Event, frozen=True, kw_only=True):
     """A principal received a role."""
 
     name: ClassVar[str] = "identity.role.granted.v1"
@@ -110,7 +112,7 @@ class RoleGranted(Event):
     role: str
 
 
-class RoleRevoked(Event):
+class RoleRevoked(Event, frozen=True, kw_only=True):
     """A principal lost a role."""
 
     name: ClassVar[str] = "identity.role.revoked.v1"
@@ -118,7 +120,7 @@ class RoleRevoked(Event):
     role: str
 
 
-class KekCreated(Event):
+class KekCreated(Event, frozen=True, kw_only=True):
     """A tenant's key-encryption key was made; `kek` is its name in Transit."""
 
     name: ClassVar[str] = "keys.kek.created.v1"
@@ -126,7 +128,7 @@ class KekCreated(Event):
     kek_version: int
 
 
-class DekCreated(Event):
+class DekCreated(Event, frozen=True, kw_only=True):
     """A data-encryption key was made for a conversation's epoch (`2026-11`)."""
 
     name: ClassVar[str] = "keys.dek.created.v1"
@@ -136,13 +138,30 @@ class DekCreated(Event):
     kek_version: int
 
 
-class DekUnwrapped(Event):
+class DekUnwrapped(Event, frozen=True, kw_only=True):
     """Data-encryption keys were given to a service: one entry of the key-access log."""
 
     name: ClassVar[str] = "keys.dek.unwrapped.v1"
     deks: tuple[UUID, ...]
     purpose: str
     act: str
+    service: str
+
+
+class SigningKeyCreated(Event, frozen=True, kw_only=True):
+    """A key that signs was made for a `use` (`tokens`); a fact of the platform, whose tenant is the nil UUID."""
+
+    name: ClassVar[str] = "keys.signing-key.created.v1"
+    kid: str
+    use: str
+    not_after: Instant
+
+
+class SigningKeyLeased(Event, frozen=True, kw_only=True):
+    """A signing key was given to a service; a fact of the platform, whose tenant is the nil UUID."""
+
+    name: ClassVar[str] = "keys.signing-key.leased.v1"
+    kid: str
     service: str
 
 
@@ -157,7 +176,7 @@ class CommittedEntry(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: Instant | None
 
 
-class EntriesCommitted(Event):
+class EntriesCommitted(Event, frozen=True, kw_only=True):
     """Entries were appended to a conversation's log in one commit, in order of `seq`."""
 
     name: ClassVar[str] = "messaging.entries.committed.v1"
@@ -182,6 +201,8 @@ EVENTS: Mapping[str, type[Event]] = MappingProxyType(
             KekCreated,
             DekCreated,
             DekUnwrapped,
+            SigningKeyCreated,
+            SigningKeyLeased,
             EntriesCommitted,
         )
     }

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 MEDIA_TYPE: Final = "application/msgpack"
-BATCH_LIMIT: Final = 200
+BATCH_LIMIT: Final = 2000
 """Items of one obtain or unwrap, at most."""
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -33,89 +33,83 @@ class SecretWire(Wire, frozen=True, kw_only=True, omit_defaults=True):
         return f"{type(self).__name__}(***)"
 
 
-class Done(Wire):
+class Done(Wire, frozen=True, kw_only=True):
     """The act is done; there is nothing more to say."""
 
 
 # keys
 
 
-class DekScope(Wire):
-    """What a DEK is for: a conversation and the epoch (`2026-11`) of `sent_at`."""
+class DekWanted(Wire, frozen=True, kw_only=True):
+    """What a DEK is for: a conversation and the epoch (`2026-11`) of `sent_at`.
+
+    `exhausted` names the DEK that has sealed all that it may: the answer is then its next generation.
+    """
 
     tenant: UUID
     conversation: UUID
     epoch: str
+    exhausted: UUID | None = None
 
 
-class ObtainDeks(Wire):
-    """POST /internal/deks/obtain: get or make, `act` names the act that the keys serve."""
+class ObtainDeks(Wire, frozen=True, kw_only=True):
+    """POST /internal/deks/obtain: get or make; `purpose` and `act` say what the keys serve."""
 
-    items: tuple[DekScope, ...]
+    items: tuple[DekWanted, ...]
     purpose: str
     act: str
 
 
-class ObtainedDek(SecretWire):
-    """A DEK in clear, 32 bytes, for memory alone."""
+class DekKey(SecretWire, frozen=True, kw_only=True):
+    """A DEK in clear (32 bytes, for memory alone), or the problem that stands in its way, never both."""
 
-    dek: UUID
-    key: bytes
-    kek_version: int
-
-
-class ObtainedDeks(Wire):
-    """The answer to ObtainDeks, item by item in its order."""
-
-    items: tuple[ObtainedDek, ...]
+    dek: UUID | None = None
+    key: bytes | None = None
+    kek_version: int = 0
+    problem: str | None = None
 
 
-class DekReference(Wire):
+class KeysOf(Wire, frozen=True, kw_only=True):
+    """The answer to ObtainDeks and UnwrapDeks, item by item in the order of the question."""
+
+    items: tuple[DekKey, ...]
+
+
+class DekNamed(Wire, frozen=True, kw_only=True):
     """A DEK of a tenant."""
 
     tenant: UUID
     dek: UUID
 
 
-class UnwrapDeks(Wire):
-    """POST /internal/deks/unwrap."""
+class UnwrapDeks(Wire, frozen=True, kw_only=True):
+    """POST /internal/deks/unwrap; `act` names the act that the keys serve, for the key-access log."""
 
-    items: tuple[DekReference, ...]
+    items: tuple[DekNamed, ...]
     purpose: str
     act: str
 
 
-class UnwrappedDek(SecretWire):
-    """A DEK in clear, or the code of the problem (`not-found`) that stands in its way."""
-
-    dek: UUID
-    key: bytes | None = None
-    problem: str | None = None
-
-
-class UnwrappedDeks(Wire):
-    """The answer to UnwrapDeks, item by item in its order."""
-
-    items: tuple[UnwrappedDek, ...]
-
-
-class ObtainFingerprintKey(Wire):
+class ObtainFingerprintKey(Wire, frozen=True, kw_only=True):
     """POST /internal/fingerprint-keys/obtain."""
 
     tenant: UUID
+    purpose: str = "fingerprint"
+    act: str = "fingerprint"
 
 
-class FingerprintKey(SecretWire):
+class FingerprintKey(SecretWire, frozen=True, kw_only=True):
     """The tenant's key for fingerprints of bodies, 32 bytes."""
 
+    dek: UUID
     key: bytes
 
 
-class LeaseTokenKey(Wire):
+class LeaseSigningKey(Wire, frozen=True, kw_only=True):
     """POST /internal/signing-keys/tokens/lease."""
 
 
-class TokenKeyLease(SecretWire):
+class SigningKeyLease(SecretWire, frozen=True, kw_only=True):
     """An Ed25519 seed (32 bytes) that signs access tokens until `not_after`."""
 
     kid: str
@@ -126,7 +120,7 @@ class TokenKeyLease(SecretWire):
 # identity
 
 
-class CreateTenant(Wire):
+class CreateTenant(Wire, frozen=True, kw_only=True):
     """POST /internal/tenants."""
 
     slug: str
@@ -134,77 +128,60 @@ class CreateTenant(Wire):
     local_sign_in: bool = False
 
 
-class TenantMade(Wire):
+class TenantMade(Wire, frozen=True, kw_only=True):
     """The answer to CreateTenant."""
 
     tenant: UUID
 
 
-class IssueScimToken(Wire):
+class IssueScimToken(Wire, frozen=True, kw_only=True):
     """POST /internal/tenants/{tenant}/scim-tokens."""
 
 
-class ScimToken(SecretWire):
+class ScimToken(SecretWire, frozen=True, kw_only=True):
     """A bearer token for the tenant's SCIM endpoints, shown once."""
 
     token: str
     expires_at: Instant
 
 
-class IssueSignInCodes(Wire):
+class IssueSignInCodes(Wire, frozen=True, kw_only=True):
     """POST /internal/tenants/{tenant}/sign-in-codes."""
 
     principals: tuple[UUID, ...]
 
 
-class SignInCode(SecretWire):
+class SignInCode(SecretWire, frozen=True, kw_only=True):
     """A one-time code that starts a session within the hour."""
 
     principal: UUID
     code: str
 
 
-class SignInCodes(Wire):
+class SignInCodes(Wire, frozen=True, kw_only=True):
     """The answer to IssueSignInCodes, in its order."""
 
     codes: tuple[SignInCode, ...]
 
 
-class SetPassword(SecretWire):
+class SetPassword(SecretWire, frozen=True, kw_only=True):
     """POST /internal/tenants/{tenant}/passwords."""
 
     principal: UUID
     password: str
 
 
-class GrantRole(Wire):
+class GrantRole(Wire, frozen=True, kw_only=True):
     """POST /internal/tenants/{tenant}/roles."""
 
     principal: UUID
     role: str
 
 
-class Revocation(Wire):
-    """What is refused from `at` on: one session, or every session of a principal that started before."""
-
-    position: int
-    tenant: UUID
-    at: Instant
-    session: UUID | None = None
-    principal: UUID | None = None
-
-
-class Revocations(Wire):
-    """GET /internal/revocations?after=N: those after N, and the position up to which the answer is whole."""
-
-    position: int
-    items: tuple[Revocation, ...] = ()
-
-
 # every service with an outbox
 
 
-class OutboxRow(Wire):
+class OutboxRow(Wire, frozen=True, kw_only=True):
     """One record of an outbox."""
 
     position: int
@@ -213,14 +190,14 @@ class OutboxRow(Wire):
     body: bytes
 
 
-class OutboxPage(Wire):
+class OutboxPage(Wire, frozen=True, kw_only=True):
     """GET /internal/outbox?part=P&after=N&limit=L: records in order, none when there is nothing after N."""
 
     part: int
     rows: tuple[OutboxRow, ...] = ()
 
 
-class ReportCursors(Wire):
+class ReportCursors(Wire, frozen=True, kw_only=True):
     """POST /internal/cursors: a consumer's positions by partition."""
 
     consumer: str

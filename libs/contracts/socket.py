@@ -62,7 +62,7 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-class Hello(_Frame):
+class Hello(_Frame, frozen=True, kw_only=True):
     """The first frame of a client: who it is and what it has; `limit` is entries a page."""
 
     token: str
@@ -74,7 +74,7 @@ class Hello(_Frame):
         return "Hello(***)"
 
 
-class Send(_Frame):
+class Send(_Frame, frozen=True, kw_only=True):
     """A message; `id` makes it idempotent and becomes the message's id."""
 
     id: UUID
@@ -83,7 +83,7 @@ class Send(_Frame):
     sent_at: Instant | None = None
 
 
-class Mark(_Frame):
+class Mark(_Frame, frozen=True, kw_only=True):
     """How far this device has received (`delivered`) and its person has read (`read`)."""
 
     conversation: UUID
@@ -91,7 +91,7 @@ class Mark(_Frame):
     read: Seq | None = None
 
 
-class Sync(_Frame):
+class Sync(_Frame, frozen=True, kw_only=True):
     """Asks for everything after the cursors, in pages that carry `ref`."""
 
     ref: Ref
@@ -99,7 +99,7 @@ class Sync(_Frame):
     limit: Limit | None = None
 
 
-class Ping(_Frame):
+class Ping(_Frame, frozen=True, kw_only=True):
     """Asks for a pong."""
 
     ref: Ref | None = None
@@ -135,7 +135,7 @@ class ConversationEntries(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[Entry, ...]
 
 
-class Welcome(_Frame):
+class Welcome(_Frame, frozen=True, kw_only=True):
     """The answer to a hello; `resume` says whether pages of missed entries follow."""
 
     gateway: str
@@ -145,7 +145,7 @@ class Welcome(_Frame):
     resume: bool
 
 
-class Ack(_Frame):
+class Ack(_Frame, frozen=True, kw_only=True):
     """The send is committed: durable and in its place."""
 
     id: UUID
@@ -155,14 +155,14 @@ class Ack(_Frame):
     committed_at: Instant
 
 
-class Entries(_Frame):
+class Entries(_Frame, frozen=True, kw_only=True):
     """New entries of a conversation, live, in order."""
 
     conversation: UUID
     entries: tuple[Entry, ...]
 
 
-class Page(_Frame):
+class Page(_Frame, frozen=True, kw_only=True):
     """A part of the answer to a hello or a sync; the last one has `more` false."""
 
     ref: str
@@ -171,14 +171,14 @@ class Page(_Frame):
     cursors: Cursors
 
 
-class Error(_Frame):
+class Error(_Frame, frozen=True, kw_only=True):
     """A refusal; `ref` names the frame that it answers (a send's id, a sync's ref)."""
 
     problem: Problem
     ref: str | None = None
 
 
-class Pong(_Frame):
+class Pong(_Frame, frozen=True, kw_only=True):
     """The answer to a ping."""
 
     ref: str | None = None
@@ -191,6 +191,7 @@ SERVER_FRAMES: Final = (Welcome, Ack, Entries, Page, Error, Pong)
 
 _ENCODER = msgspec.json.Encoder()
 _CLIENT_READER: msgspec.json.Decoder[ClientFrame] = msgspec.json.Decoder(ClientFrame)
+_BODY_READER = msgspec.json.Decoder(Body)
 _SERVER_READER: msgspec.json.Decoder[ServerFrame] = msgspec.json.Decoder(ServerFrame)
 
 
@@ -213,3 +214,16 @@ def read_server_frame(text: str | bytes) -> ServerFrame:
         return _SERVER_READER.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as defect:
         raise MalformedFrame(str(defect)) from None
+
+
+def body_bytes(body: Body) -> bytes:
+    """Return a body as it is sealed and committed to; absent members leave no trace."""
+    return _ENCODER.encode(body)
+
+
+def body_of(clear: bytes) -> Body:
+    """Return the body that `body_bytes` wrote, in this version or another. Raises MalformedFrame."""
+    try:
+        return _BODY_READER.decode(clear)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise MalformedFrame("the stored body is no body") from None

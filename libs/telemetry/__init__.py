@@ -1,1 +1,1 @@
-""""""
+"""Logs without content, metrics and traces."""
