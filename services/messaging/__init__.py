@@ -1,1 +1,1 @@
-"""messaging"""
+"""Messaging: conversations, the conversation log, sockets, receipts and sync."""

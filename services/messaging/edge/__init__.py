@@ -1,1 +1,1 @@
-"""messaging"""
+"""Where messaging is asked: HTTP, WebSocket, and the streams of other services."""

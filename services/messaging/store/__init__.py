@@ -1,1 +1,1 @@
-"""messaging"""
+"""Messaging's rows in PostgreSQL."""

@@ -1,1 +1,1 @@
-"""messaging"""
+"""What a caller can ask of messaging, a module for each verb."""

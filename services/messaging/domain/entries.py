@@ -1,0 +1,85 @@
+"""The entries of a conversation's log, and the acts that want to become entries."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import NamedTuple
+from uuid import UUID
+
+from libs.kernel.ids import ConversationId, DeviceId, MessageId, PrincipalId, TenantId
+
+
+class EntryKind(IntEnum):
+    """What an entry records; the numbers are stored and never change their meaning."""
+
+    CONVERSATION_CREATED = 1
+    PARTICIPANTS_ADDED = 2
+    PARTICIPANTS_REMOVED = 3
+    MESSAGE_CREATED = 4
+
+    @property
+    def changes_members(self) -> bool:
+        """Whether this kind of entry makes a new version of the membership."""
+        return self is not EntryKind.MESSAGE_CREATED
+
+
+class ConversationKind(IntEnum):
+    """One-to-one, or a group; the numbers are stored."""
+
+    DIRECT = 1
+    GROUP = 2
+
+
+class ConversationKey(NamedTuple):
+    """Names one conversation of one tenant."""
+
+    tenant: TenantId
+    conversation: ConversationId
+
+
+class ClientKey(NamedTuple):
+    """Names one send by the id that the client gave it."""
+
+    tenant: TenantId
+    principal: PrincipalId
+    client_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An act that was decided and waits for its commit.
+
+    `members_version` is the version of the membership under which it was decided; `sealed` is the
+    record of the body (an envelope, never clear text); `body_commitment` covers the clear body;
+    `metadata_salt` (16 bytes) salts the commitment to the metadata, and lies inside `sealed` where there
+    is a body. `fingerprint` is a keyed hash of the body, which tells a repeated send from a conflict.
+    """
+
+    key: ConversationKey
+    kind: EntryKind
+    conversation_kind: ConversationKind
+    message: MessageId
+    actor: PrincipalId
+    device: DeviceId | None
+    sent_at: datetime
+    members_version: int
+    metadata_salt: bytes
+    client_id: UUID | None = None
+    fingerprint: bytes = b""
+    subjects: tuple[PrincipalId, ...] = ()
+    sealed: bytes | None = None
+    body_commitment: bytes | None = None
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a log: a draft that has its place, `seq`.
+
+    `members_version` is the `seq` of the last membership entry up to and including this one.
+    """
+
+    draft: Draft
+    seq: int
+    members_version: int
+    metadata_commitment: bytes

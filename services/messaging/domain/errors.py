@@ -1,0 +1,87 @@
+"""What messaging refuses, with the facts of each refusal and never with content."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from libs.kernel.errors import DomainError
+
+
+@dataclass(eq=False)
+class ConversationNotFound(DomainError):
+    """The conversation is absent, another tenant's, or not open to this principal: all the same."""
+
+    conversation: UUID
+
+
+@dataclass(eq=False)
+class ClientIdConflict(DomainError):
+    """The client's id was used before, for another body or another conversation."""
+
+    client_id: UUID
+
+
+@dataclass(eq=False)
+class ParticipantUnknown(DomainError):
+    """A named participant is not (or not yet) an active principal of the tenant."""
+
+    principal: UUID
+
+
+@dataclass(eq=False)
+class SizeRefused(DomainError):
+    """A conversation would have fewer or more participants than allowed."""
+
+    count: int
+    least: int
+    most: int
+
+
+@dataclass(eq=False)
+class DirectIsFixed(DomainError):
+    """The participants of a one-to-one conversation never change."""
+
+    conversation: UUID
+
+
+@dataclass(eq=False)
+class BodyRefused(DomainError):
+    """A message's body is empty or larger than allowed."""
+
+    size: int
+    most: int
+
+
+@dataclass(eq=False)
+class MarkRefused(DomainError):
+    """A receipt names a position that the conversation has not reached."""
+
+    seq: int
+    last_seq: int
+
+
+@dataclass(eq=False)
+class KeysUnavailable(DomainError):
+    """The key service cannot give a key now; nothing was stored, and the same send may be repeated."""
+
+    retry_after: float = 1.0
+
+
+@dataclass(eq=False)
+class LogUnavailable(DomainError):
+    """The log cannot be written or read now; repeating the same client id is safe."""
+
+    retry_after: float = 1.0
+
+
+@dataclass(eq=False)
+class Overloaded(DomainError):
+    """More sends wait for their commit than may wait; repeating the same client id is safe."""
+
+    retry_after: float = 1.0
+
+
+@dataclass(eq=False)
+class NotPermitted(DomainError):
+    """The actor's roles do not allow this act, whatever it is done to."""
+
+    action: str

@@ -1,0 +1,136 @@
+"""The decision of a group commit: which drafts become entries, with which `seq`.
+
+Pure: the store brings the locked heads and the client ids that exist, and writes what is decided here.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from libs.kernel.errors import DomainError
+from libs.kernel.ids import ConversationId, MessageId
+from services.messaging.domain.commitments import commit_to_metadata, metadata_of
+from services.messaging.domain.entries import ClientKey, ConversationKey, Draft, Entry, EntryKind
+from services.messaging.domain.errors import ClientIdConflict, ConversationNotFound
+
+
+class Head(NamedTuple):
+    """Where a conversation's log stands: its last `seq` and the `seq` of its last membership entry."""
+
+    last_seq: int
+    members_version: int
+
+
+class KnownSend(NamedTuple):
+    """An earlier send under a client's id."""
+
+    conversation: ConversationId
+    seq: int
+    message: MessageId
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The draft became this entry."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The same act was committed before, at this place; nothing new was made."""
+
+    seq: int
+    message: MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The membership changed after the draft was decided: decide again."""
+
+    members_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The draft cannot become an entry, for this reason."""
+
+    reason: DomainError
+
+
+Outcome = Appended | Repeated | Stale | Refused
+
+
+@dataclass(slots=True)
+class CommitPlan:
+    """What a group commit writes: an outcome a draft, in their order, and the heads as they will stand."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    heads: dict[ConversationKey, Head] = field(default_factory=dict)
+
+    def entries(self) -> list[Entry]:
+        """Return the new entries, in the order of their drafts."""
+        return [outcome.entry for outcome in self.outcomes if isinstance(outcome, Appended)]
+
+
+def client_key_of(draft: Draft) -> ClientKey | None:
+    """Return the key under which a repeated send would be found, or None for acts without a client id."""
+    if draft.client_id is None:
+        return None
+    return ClientKey(draft.key.tenant, draft.actor, draft.client_id)
+
+
+def plan_commit(
+    drafts: Iterable[Draft],
+    heads: Mapping[ConversationKey, Head],
+    known: Mapping[ClientKey, KnownSend],
+) -> CommitPlan:
+    """Decide one group commit: survivors get the next `seq` of their conversation, densely.
+
+    `heads` are the locked heads (a conversation without one does not exist), `known` the sends that were
+    committed before under the drafts' client ids. Two drafts with one client id in one batch count as a
+    send and its repetition.
+    """
+    plan = CommitPlan()
+    moved = dict(heads)
+    seen = dict(known)
+    for draft in drafts:
+        outcome = _outcome_of(draft, moved.get(draft.key), seen)
+        plan.outcomes.append(outcome)
+        if isinstance(outcome, Appended):
+            entry = outcome.entry
+            plan.heads[draft.key] = moved[draft.key] = Head(entry.seq, entry.members_version)
+            if (client := client_key_of(draft)) is not None:
+                seen[client] = KnownSend(
+                    draft.key.conversation, entry.seq, draft.message, draft.fingerprint
+                )
+    return plan
+
+
+def _outcome_of(draft: Draft, head: Head | None, seen: Mapping[ClientKey, KnownSend]) -> Outcome:
+    """Decide one draft under the head as it stands now."""
+    if head is None:
+        return Refused(ConversationNotFound(draft.key.conversation))
+    client = client_key_of(draft)
+    earlier = seen.get(client) if client is not None else None
+    if client is not None and earlier is not None:
+        same = (
+            earlier.conversation == draft.key.conversation and earlier.fingerprint == draft.fingerprint
+        )
+        return (
+            Repeated(earlier.seq, earlier.message) if same else Refused(ClientIdConflict(client.client_id))
+        )
+    if draft.kind is EntryKind.CONVERSATION_CREATED and head.last_seq > 0:
+        return Repeated(1, draft.message)
+    if draft.members_version != head.members_version:
+        return Stale(head.members_version)
+    seq = head.last_seq + 1
+    return Appended(
+        Entry(
+            draft=draft,
+            seq=seq,
+            members_version=seq if draft.kind.changes_members else head.members_version,
+            metadata_commitment=commit_to_metadata(metadata_of(draft, seq), draft.metadata_salt),
+        )
+    )

@@ -1,0 +1,150 @@
+"""Who takes part in a conversation, and which changes of that are allowed."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+
+from libs.kernel.framing import framed
+from libs.kernel.ids import ConversationId, PrincipalId, TenantId
+from services.messaging.domain.entries import ConversationKind
+from services.messaging.domain.errors import DirectIsFixed, SizeRefused
+
+LEAST_PARTICIPANTS = 2
+MOST_PARTICIPANTS = 1000
+DIRECT_PARTICIPANTS = 2
+
+
+class Span(NamedTuple):
+    """A stretch of a log that a principal may see: from `from_seq` to `until_seq`, both included.
+
+    `until_seq` is None while he takes part.
+    """
+
+    from_seq: int
+    until_seq: int | None
+
+
+class Missed(NamedTuple):
+    """Entries that a device lacks: `after` (exclusive) to `until` (included)."""
+
+    after: int
+    until: int
+
+
+class Standing(NamedTuple):
+    """How one principal stands to a conversation: his spans in order, at least one, and the head.
+
+    The head is as it was when this was read: a hint, which the commit holds against the locked head.
+    """
+
+    kind: ConversationKind
+    spans: tuple[Span, ...]
+    administrator: bool
+    last_seq: int
+    members_version: int
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether the principal is a participant now."""
+        return self.spans[-1].until_seq is None
+
+    def missed(self, cursor: int, last_seq: int) -> list[Missed]:
+        """Return, in order, what a device at `cursor` lacks of a log that ends at `last_seq`."""
+        ranges = (
+            Missed(max(cursor, span.from_seq - 1), last_seq if span.until_seq is None else span.until_seq)
+            for span in self.spans
+        )
+        return [missed for missed in ranges if missed.after < missed.until]
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationFacts:
+    """What the policies may know of a conversation: yes-or-no facts named in the policies' schema."""
+
+    tenant: TenantId
+    holding: frozenset[str]
+    kind: str = "Conversation"
+
+
+_FACTS = {
+    (takes_part, administrator, direct): frozenset(
+        ["participant" if takes_part else "former_participant"]
+        + ["administrator"] * administrator
+        + ["direct"] * direct
+    )
+    for takes_part in (True, False)
+    for administrator in (True, False)
+    for direct in (True, False)
+}
+
+
+def facts_of(tenant: TenantId, standing: Standing) -> ConversationFacts:
+    """Return what the policies may know of a conversation as one principal stands to it."""
+    direct = standing.kind is ConversationKind.DIRECT
+    return ConversationFacts(tenant, _FACTS[standing.takes_part, standing.administrator, direct])
+
+
+def decide_participants(
+    creator: PrincipalId, others: Iterable[PrincipalId], kind: ConversationKind
+) -> tuple[PrincipalId, ...]:
+    """Return a new conversation's participants, the creator first, each once.
+
+    Raises SizeRefused outside of 2 (exactly 2 for one-to-one) to 1,000.
+    """
+    participants = tuple(dict.fromkeys((creator, *others)))
+    most = DIRECT_PARTICIPANTS if kind is ConversationKind.DIRECT else MOST_PARTICIPANTS
+    if not LEAST_PARTICIPANTS <= len(participants) <= most:
+        raise SizeRefused(len(participants), LEAST_PARTICIPANTS, most)
+    return participants
+
+
+def decide_added(
+    conversation: ConversationId,
+    kind: ConversationKind,
+    present: frozenset[PrincipalId],
+    wanted: Iterable[PrincipalId],
+) -> tuple[PrincipalId, ...]:
+    """Return those of `wanted` who are not yet present.
+
+    Raises DirectIsFixed for one-to-one conversations and SizeRefused above 1,000 participants.
+    """
+    if kind is ConversationKind.DIRECT:
+        raise DirectIsFixed(conversation)
+    added = tuple(principal for principal in dict.fromkeys(wanted) if principal not in present)
+    if len(present) + len(added) > MOST_PARTICIPANTS:
+        raise SizeRefused(len(present) + len(added), LEAST_PARTICIPANTS, MOST_PARTICIPANTS)
+    return added
+
+
+def decide_removed(
+    conversation: ConversationId,
+    kind: ConversationKind,
+    present: frozenset[PrincipalId],
+    unwanted: Iterable[PrincipalId],
+) -> tuple[PrincipalId, ...]:
+    """Return those of `unwanted` who are present; raises DirectIsFixed for one-to-one conversations."""
+    if kind is ConversationKind.DIRECT:
+        raise DirectIsFixed(conversation)
+    return tuple(principal for principal in dict.fromkeys(unwanted) if principal in present)
+
+
+def direct_conversation_of(tenant: TenantId, one: PrincipalId, other: PrincipalId) -> ConversationId:
+    """Return the id of the one-to-one conversation of two principals: the same whoever asks.
+
+    A pair has one conversation without a race, because the id is a function of the pair.
+    """
+    return _named(b"muniment/direct/v1", tenant.bytes, *sorted((one.bytes, other.bytes)))
+
+
+def group_conversation_of(tenant: TenantId, creator: PrincipalId, client_id: UUID) -> ConversationId:
+    """Return the id of the group that `creator` makes under `client_id`: making it again is the same."""
+    return _named(b"muniment/group/v1", tenant.bytes, creator.bytes, client_id.bytes)
+
+
+def _named(*parts: bytes) -> ConversationId:
+    """Return a UUID of version 8 whose bits are a hash of the parts. Source: RFC 9562, section 5.8."""
+    digest = int.from_bytes(hashlib.blake2b(framed(*parts), digest_size=16).digest())
+    versioned = (digest & ~(0xF << 76)) | (0x8 << 76)
+    return ConversationId(UUID(int=(versioned & ~(0b11 << 62)) | (0b10 << 62)))

@@ -1,0 +1,256 @@
+"""What messaging's use cases need of the world, each as the smallest contract that serves them."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from libs.kernel.ids import ConversationId, DekId, DeviceId, MessageId, PrincipalId, TenantId
+from services.messaging.domain.entries import ClientKey, ConversationKey, ConversationKind, Entry, EntryKind
+from services.messaging.domain.log import Head, KnownSend
+from services.messaging.domain.membership import Standing
+from services.messaging.domain.receipts import Advance, MarkKey
+
+
+class Actor(Protocol):
+    """Who acts, as a verified token tells it."""
+
+    @property
+    def tenant(self) -> TenantId:
+        """The tenant that he belongs to."""
+        ...
+
+    @property
+    def principal(self) -> PrincipalId:
+        """The principal that he is."""
+        ...
+
+    @property
+    def device(self) -> DeviceId:
+        """The device on which he acts."""
+        ...
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """His roles in the tenant."""
+        ...
+
+
+class Facts(Protocol):
+    """What an act is done to, as the policies know it."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of thing."""
+        ...
+
+    @property
+    def tenant(self) -> TenantId:
+        """The tenant that it belongs to."""
+        ...
+
+    @property
+    def holding(self) -> frozenset[str]:
+        """The facts that hold for it."""
+        ...
+
+
+class Authorization(Protocol):
+    """Decides what an actor may do."""
+
+    def allows(self, actor: Actor, action: str, resource: Facts) -> bool:
+        """Return whether `actor` may do `action` to `resource`."""
+        ...
+
+
+class LogTransaction(Protocol):
+    """One group commit: everything or nothing, and final when the context ends without an error."""
+
+    async def lock(
+        self,
+        keys: Sequence[ConversationKey],
+        created: Mapping[ConversationKey, ConversationKind],
+        clients: Sequence[ClientKey],
+    ) -> tuple[dict[ConversationKey, Head], dict[ClientKey, KnownSend]]:
+        """Lock the heads of `keys` in their order, make those of `created` that are missing, and return
+        the locked heads with the sends that were committed under `clients` before.
+        """
+        ...
+
+    async def append(self, entries: Sequence[Entry], heads: Mapping[ConversationKey, Head]) -> None:
+        """Write the entries, their payloads, the heads as they stand then, and last the outbox."""
+        ...
+
+
+class LogWriter(Protocol):
+    """Writes the conversation log, for all tenants; it can read no body."""
+
+    def begin(self) -> AbstractAsyncContextManager[LogTransaction]:
+        """Begin a group commit. Raises LogUnavailable when the database is gone."""
+        ...
+
+
+class StoredEntry(NamedTuple):
+    """An entry as it lies in the log; `sealed` is None where nothing was sealed or it was disposed of."""
+
+    seq: int
+    kind: EntryKind
+    message: MessageId
+    revision: int
+    actor: PrincipalId
+    sent_at: datetime
+    members_version: int
+    subjects: tuple[PrincipalId, ...]
+    sealed: bytes | None
+    had_body: bool
+
+
+class ConversationState(NamedTuple):
+    """A principal's conversation: how he stands to it."""
+
+    conversation: ConversationId
+    standing: Standing
+
+
+class MarkState(NamedTuple):
+    """How far one device has come in a conversation."""
+
+    principal: PrincipalId
+    device: DeviceId
+    delivered: int
+    read: int
+    at: datetime
+
+
+class LogReader(Protocol):
+    """Reads the conversation log of one tenant at a time. Every method may raise LogUnavailable."""
+
+    async def find_standing(self, key: ConversationKey, principal: PrincipalId) -> Standing | None:
+        """Return how a principal stands to a conversation, or None if he never took part in it."""
+        ...
+
+    async def standings(self, tenant: TenantId, principal: PrincipalId) -> list[ConversationState]:
+        """Return every conversation that a principal takes or took part in, in the order of their ids."""
+        ...
+
+    async def participants(self, key: ConversationKey) -> frozenset[PrincipalId]:
+        """Return who takes part in a conversation now."""
+        ...
+
+    async def entries(
+        self, key: ConversationKey, after: int, until: int, limit: int
+    ) -> list[StoredEntry]:
+        """Return at most `limit` entries with `after` < seq ≤ `until`, in order."""
+        ...
+
+    async def find_head(self, key: ConversationKey) -> Head | None:
+        """Return where a conversation stands."""
+        ...
+
+    async def unknown_principals(
+        self, tenant: TenantId, principals: Sequence[PrincipalId]
+    ) -> list[PrincipalId]:
+        """Return those of `principals` that are not active principals of the tenant."""
+        ...
+
+    async def marks(self, key: ConversationKey) -> list[MarkState]:
+        """Return the marks of every device in a conversation."""
+        ...
+
+
+class HeadReader(Protocol):
+    """Tells, across tenants, where logs stand; sees ids and positions only."""
+
+    async def positions(self, keys: Sequence[ConversationKey]) -> dict[ConversationKey, int]:
+        """Return the last `seq` of each conversation."""
+        ...
+
+    async def joined(
+        self, principals: Sequence[tuple[TenantId, PrincipalId]]
+    ) -> list[tuple[ConversationKey, PrincipalId]]:
+        """Return what these principals take part in now."""
+        ...
+
+
+class MarkWriter(Protocol):
+    """Keeps receipts."""
+
+    async def advance(self, advances: Mapping[MarkKey, Advance]) -> None:
+        """Write the advances in one transaction; marks never go back."""
+        ...
+
+
+class BodyKey(Protocol):
+    """One data key, ready to seal and to open for one place."""
+
+    @property
+    def dek(self) -> DekId:
+        """The key's id."""
+        ...
+
+    def seal(self, plaintext: bytes, key: ConversationKey, message: MessageId, revision: int) -> bytes:
+        """Return the sealed record of a body."""
+        ...
+
+    def open(self, record: bytes, key: ConversationKey, message: MessageId, revision: int) -> bytes:
+        """Return the clear bytes of a record; raises an error for a record that belongs elsewhere."""
+        ...
+
+
+class Keys(Protocol):
+    """Data keys by the key service, held for a published time. Raises KeysUnavailable when it is gone."""
+
+    def find_sealing_key(self, key: ConversationKey, sent_at: datetime) -> BodyKey | None:
+        """Return the key of a conversation's epoch if it is at hand."""
+        ...
+
+    async def sealing_key(self, key: ConversationKey, sent_at: datetime) -> BodyKey:
+        """Return the key of a conversation's epoch, obtaining it when it is not at hand."""
+        ...
+
+    def find_opening_key(self, sealed: bytes) -> BodyKey | None:
+        """Return the key that a record names if it is at hand."""
+        ...
+
+    async def fetch_opening_keys(self, tenant: TenantId, sealed: Sequence[bytes]) -> None:
+        """Obtain the keys that these records name, in one request, so that they are at hand."""
+        ...
+
+    def find_fingerprint_key(self, tenant: TenantId) -> bytes | None:
+        """Return the tenant's key for fingerprints of bodies if it is at hand."""
+        ...
+
+    async def fingerprint_key(self, tenant: TenantId) -> bytes:
+        """Return the tenant's key for fingerprints of bodies."""
+        ...
+
+
+class LiveEntry(NamedTuple):
+    """A committed entry on its way to other gateways: sealed, never clear."""
+
+    seq: int
+    kind: int
+    message: UUID
+    revision: int
+    actor: UUID
+    sent_at: datetime
+    members_version: int
+    subjects: tuple[UUID, ...]
+    sealed: bytes | None
+
+
+class LiveBatch(NamedTuple):
+    """What one commit added to one conversation."""
+
+    tenant: UUID
+    conversation: UUID
+    entries: list[LiveEntry]
+
+
+class Live(Protocol):
+    """Hurries committed entries to the other gateways; what it drops, sync repairs."""
+
+    def publish(self, batches: Sequence[LiveBatch]) -> None:
+        """Send these batches as soon as may be; never waits and never fails."""
+        ...

@@ -1,0 +1,146 @@
+"""Reads of the conversation log, each within one tenant."""
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from libs.db.errors import DatabaseUnavailable
+from libs.db.pool import TenantDatabase, Transaction
+from libs.kernel.ids import ConversationId, DeviceId, MessageId, PrincipalId, TenantId
+from services.messaging.domain.entries import ConversationKey, ConversationKind, EntryKind
+from services.messaging.domain.errors import LogUnavailable
+from services.messaging.domain.log import Head
+from services.messaging.domain.membership import Span, Standing
+from services.messaging.ports import ConversationState, MarkState, StoredEntry
+
+_STANDINGS = """
+    SELECT s.conversation, h.kind, h.last_seq, h.members_version,
+           array_agg(s.from_seq ORDER BY s.from_seq) AS from_seqs,
+           array_agg(s.until_seq ORDER BY s.from_seq) AS until_seqs,
+           bool_or(s.administrator AND s.until_seq IS NULL) AS administrator
+      FROM messaging.participant_span s
+      JOIN messaging.conversation_head h ON h.tenant = s.tenant AND h.conversation = s.conversation
+     WHERE s.tenant = %(tenant)s AND s.principal = %(principal)s
+       AND (%(conversation)s::uuid IS NULL OR s.conversation = %(conversation)s)
+     GROUP BY s.conversation, h.kind, h.last_seq, h.members_version
+     ORDER BY s.conversation"""
+
+_PARTICIPANTS = """
+    SELECT principal FROM messaging.participant_span
+     WHERE tenant = %s AND conversation = %s AND until_seq IS NULL"""
+
+_ENTRIES = """
+    SELECT e.seq, e.kind, e.message, e.revision, e.actor, e.sent_at, e.members_version, e.subjects,
+           p.sealed, e.body_commitment IS NOT NULL AS had_body
+      FROM messaging.entry e
+      LEFT JOIN messaging.payload p
+        ON p.tenant = e.tenant AND p.conversation = e.conversation AND p.seq = e.seq AND p.sent_at = e.sent_at
+     WHERE e.tenant = %s AND e.conversation = %s AND e.seq > %s AND e.seq <= %s
+     ORDER BY e.seq LIMIT %s"""
+
+_HEAD = """
+    SELECT last_seq, members_version FROM messaging.conversation_head
+     WHERE tenant = %s AND conversation = %s"""
+
+_KNOWN_PRINCIPALS = """
+    SELECT principal FROM messaging.principal WHERE tenant = %s AND principal = ANY (%s) AND active"""
+
+_MARKS = """
+    SELECT principal, device, delivered_seq, read_seq, at FROM messaging.receipt
+     WHERE tenant = %s AND conversation = %s ORDER BY principal, device"""
+
+
+class PostgresLogReader:
+    """Reads the log by the `messaging_app` role, which row-level security binds to one tenant."""
+
+    def __init__(self, database: TenantDatabase) -> None:
+        """Read from `database`."""
+        self._database = database
+
+    async def find_standing(self, key: ConversationKey, principal: PrincipalId) -> Standing | None:
+        """Return how a principal stands to a conversation, or None if he never took part in it."""
+        states = await self._states(key.tenant, principal, key.conversation)
+        return states[0].standing if states else None
+
+    async def standings(self, tenant: TenantId, principal: PrincipalId) -> list[ConversationState]:
+        """Return every conversation that a principal takes or took part in, in the order of their ids."""
+        return await self._states(tenant, principal, None)
+
+    async def participants(self, key: ConversationKey) -> frozenset[PrincipalId]:
+        """Return who takes part in a conversation now."""
+        async with self._begin(key.tenant) as tx:
+            rows = await tx.fetch_all(_PARTICIPANTS, key)
+        return frozenset(PrincipalId(row.principal) for row in rows)
+
+    async def entries(self, key: ConversationKey, after: int, until: int, limit: int) -> list[StoredEntry]:
+        """Return at most `limit` entries with `after` < seq ≤ `until`, in order."""
+        async with self._begin(key.tenant) as tx:
+            rows = await tx.fetch_all(_ENTRIES, (*key, after, until, limit))
+        return [_stored(row) for row in rows]
+
+    async def find_head(self, key: ConversationKey) -> Head | None:
+        """Return where a conversation stands."""
+        async with self._begin(key.tenant) as tx:
+            row = await tx.fetch_one(_HEAD, key)
+        return None if row is None else Head(row.last_seq, row.members_version)
+
+    async def unknown_principals(
+        self, tenant: TenantId, principals: Sequence[PrincipalId]
+    ) -> list[PrincipalId]:
+        """Return those of `principals` that are not active principals of the tenant, in their order."""
+        async with self._begin(tenant) as tx:
+            rows = await tx.fetch_all(_KNOWN_PRINCIPALS, (tenant, list(principals)))
+        known = {row.principal for row in rows}
+        return [principal for principal in principals if principal not in known]
+
+    async def marks(self, key: ConversationKey) -> list[MarkState]:
+        """Return the marks of every device in a conversation."""
+        async with self._begin(key.tenant) as tx:
+            rows = await tx.fetch_all(_MARKS, key)
+        return [
+            MarkState(
+                PrincipalId(row.principal), DeviceId(row.device), row.delivered_seq, row.read_seq, row.at
+            )
+            for row in rows
+        ]
+
+    async def _states(
+        self, tenant: TenantId, principal: PrincipalId, conversation: ConversationId | None
+    ) -> list[ConversationState]:
+        named = {"tenant": tenant, "principal": principal, "conversation": conversation}
+        async with self._begin(tenant) as tx:
+            rows = await tx.fetch_all(_STANDINGS, named)
+        return [ConversationState(ConversationId(row.conversation), _standing(row)) for row in rows]
+
+    @contextlib.asynccontextmanager
+    async def _begin(self, tenant: TenantId) -> AsyncIterator[Transaction]:
+        try:
+            async with self._database.begin(tenant) as tx:
+                yield tx
+        except DatabaseUnavailable as error:
+            raise LogUnavailable from error
+
+
+def _standing(row: Any) -> Standing:  # noqa: ANN401 - a row's fields are the columns of its statement
+    return Standing(
+        kind=ConversationKind(row.kind),
+        spans=tuple(Span(*span) for span in zip(row.from_seqs, row.until_seqs, strict=True)),
+        administrator=row.administrator,
+        last_seq=row.last_seq,
+        members_version=row.members_version,
+    )
+
+
+def _stored(row: Any) -> StoredEntry:  # noqa: ANN401 - a row's fields are the columns of its statement
+    return StoredEntry(
+        seq=row.seq,
+        kind=EntryKind(row.kind),
+        message=MessageId(row.message),
+        revision=row.revision,
+        actor=PrincipalId(row.actor),
+        sent_at=row.sent_at,
+        members_version=row.members_version,
+        subjects=tuple(row.subjects),
+        sealed=row.sealed,
+        had_body=row.had_body,
+    )

@@ -1,0 +1,279 @@
+"""The group commit in PostgreSQL: two round trips for a batch, whatever its size.
+
+The writer's role crosses tenants. It may insert entries and payloads, advance heads and read ids; it can
+read no body. The tenant of an entry is that of its locked head.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.types.numeric import Int2, Int4, Int8
+
+from libs.contracts.events import CommittedEntry, EntriesCommitted, encode
+from libs.db.errors import DatabaseUnavailable, TransactionAborted
+from libs.db.pool import CrossingDatabase
+from libs.envelope.record import dek_of
+from libs.events.outbox import append_statement, arrays_of
+from libs.events.records import OutboxRecord, partition_of
+from libs.kernel.clock import Clock
+from libs.kernel.ids import ConversationId, Ids, MessageId, PrincipalId, TenantId
+from services.messaging.domain.entries import ClientKey, ConversationKey, ConversationKind, Entry, EntryKind
+from services.messaging.domain.errors import LogUnavailable
+from services.messaging.domain.log import Head, KnownSend
+
+_CREATE_HEADS = """
+    INSERT INTO messaging.conversation_head (tenant, conversation, kind)
+    SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::smallint[]) AS h (tenant, conversation, kind)
+     ORDER BY h.tenant, h.conversation
+    ON CONFLICT (tenant, conversation) DO NOTHING"""
+
+_LOCK_HEADS = """
+    SELECT h.tenant, h.conversation, h.last_seq, h.members_version
+      FROM messaging.conversation_head h
+      JOIN unnest(%s::uuid[], %s::uuid[]) AS k (tenant, conversation)
+        ON h.tenant = k.tenant AND h.conversation = k.conversation
+     ORDER BY h.tenant, h.conversation FOR UPDATE OF h"""
+
+_FIND_SENDS = """
+    SELECT s.tenant, s.principal, s.client_id, s.conversation, s.seq, s.message, s.fingerprint
+      FROM messaging.client_send s
+      JOIN unnest(%s::uuid[], %s::uuid[], %s::uuid[]) AS k (tenant, principal, client_id)
+        ON s.tenant = k.tenant AND s.principal = k.principal AND s.client_id = k.client_id"""
+
+_INSERT_SENDS = """
+    INSERT INTO messaging.client_send (tenant, principal, client_id, conversation, seq, message, fingerprint)
+    SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::bigint[], %s::uuid[], %s::bytea[])"""
+
+_INSERT_ENTRIES = """
+    INSERT INTO messaging.entry (tenant, conversation, seq, kind, revision, message, actor, device, sent_at,
+        members_version, subjects, metadata_salt, metadata_commitment, body_commitment)
+    SELECT e.tenant, e.conversation, e.seq, e.kind, e.revision, e.message, e.actor, e.device, e.sent_at,
+           e.members_version, e.subjects::uuid[], e.metadata_salt, e.metadata_commitment, e.body_commitment
+      FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::smallint[], %s::integer[], %s::uuid[], %s::uuid[],
+                  %s::uuid[], %s::timestamptz[], %s::bigint[], %s::text[], %s::bytea[], %s::bytea[], %s::bytea[])
+        AS e (tenant, conversation, seq, kind, revision, message, actor, device, sent_at,
+              members_version, subjects, metadata_salt, metadata_commitment, body_commitment)"""
+
+_INSERT_PAYLOADS = """
+    INSERT INTO messaging.payload (tenant, conversation, seq, sent_at, dek, sealed)
+    SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::timestamptz[], %s::uuid[], %s::bytea[])"""
+
+_ADVANCE_HEADS = """
+    UPDATE messaging.conversation_head h
+       SET last_seq = k.last_seq, members_version = k.members_version
+      FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[])
+        AS k (tenant, conversation, last_seq, members_version)
+     WHERE h.tenant = k.tenant AND h.conversation = k.conversation"""
+
+_OPEN_SPANS = """
+    INSERT INTO messaging.participant_span (tenant, conversation, principal, from_seq, administrator)
+    SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::bigint[], %s::boolean[])"""
+
+_CLOSE_SPANS = """
+    UPDATE messaging.participant_span s SET until_seq = k.seq
+      FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::bigint[]) AS k (tenant, conversation, principal, seq)
+     WHERE s.tenant = k.tenant AND s.conversation = k.conversation AND s.principal = k.principal
+       AND s.until_seq IS NULL"""
+
+_APPEND_OUTBOX = append_statement("messaging")
+
+
+class PostgresLogWriter:
+    """Writes the log by the `messaging_writer` role."""
+
+    def __init__(self, database: CrossingDatabase, ids: Ids, clock: Clock) -> None:
+        """Write to `database`; events are given ids by `ids` and times by `clock`."""
+        self._database = database
+        self._ids = ids
+        self._clock = clock
+
+    @contextlib.asynccontextmanager
+    async def begin(self) -> AsyncIterator["PostgresLogTransaction"]:
+        """Begin a group commit; COMMIT travels with the last statements.
+
+        Raises LogUnavailable when the connection is lost. Whether it was committed may then be unknown:
+        senders repeat their client ids and learn it.
+        """
+        try:
+            async with self._database.lease() as connection:
+                async with connection.pipeline():
+                    await connection.execute("BEGIN")
+                    yield PostgresLogTransaction(connection, self._ids, self._clock)
+                    committed = await connection.execute("COMMIT")
+                # An aborted transaction answers COMMIT with ROLLBACK and no error.
+                if committed.statusmessage != "COMMIT":
+                    raise TransactionAborted("messaging_writer")
+        except DatabaseUnavailable as error:
+            raise LogUnavailable from error
+
+
+class PostgresLogTransaction:
+    """One group commit on one connection in pipeline mode."""
+
+    def __init__(self, connection: AsyncConnection[Any], ids: Ids, clock: Clock) -> None:
+        """Write on `connection`, on which a transaction has begun."""
+        self._connection = connection
+        self._ids = ids
+        self._clock = clock
+
+    async def lock(
+        self,
+        keys: Sequence[ConversationKey],
+        created: Mapping[ConversationKey, ConversationKind],
+        clients: Sequence[ClientKey],
+    ) -> tuple[dict[ConversationKey, Head], dict[ClientKey, KnownSend]]:
+        """Lock the heads in their order, and read the sends that exist: after the lock, so that no
+        earlier commit on these conversations can be missed.
+        """
+        run = self._connection.execute
+        if created:
+            await run(
+                _CREATE_HEADS,
+                (
+                    [key.tenant for key in created],
+                    [key.conversation for key in created],
+                    [Int2(kind) for kind in created.values()],
+                ),
+            )
+        heads = await run(
+            _LOCK_HEADS, ([key.tenant for key in keys], [key.conversation for key in keys]), binary=True
+        )
+        known = await run(
+            _FIND_SENDS,
+            (
+                [client.tenant for client in clients],
+                [client.principal for client in clients],
+                [client.client_id for client in clients],
+            ),
+            binary=True,
+        )
+        return (
+            {
+                ConversationKey(TenantId(row[0]), ConversationId(row[1])): Head(row[2], row[3])
+                for row in await heads.fetchall()
+            },
+            {
+                ClientKey(TenantId(row[0]), PrincipalId(row[1]), row[2]): KnownSend(
+                    ConversationId(row[3]), row[4], MessageId(row[5]), row[6]
+                )
+                for row in await known.fetchall()
+            },
+        )
+
+    async def append(self, entries: Sequence[Entry], heads: Mapping[ConversationKey, Head]) -> None:
+        """Queue every statement of the commit, the outbox last; errors surface when it ends."""
+        run = self._connection.execute
+        if sends := [entry for entry in entries if entry.draft.client_id is not None]:
+            await run(_INSERT_SENDS, _send_columns(sends))
+        await run(_INSERT_ENTRIES, _entry_columns(entries))
+        if payloads := [entry for entry in entries if entry.draft.sealed is not None]:
+            await run(_INSERT_PAYLOADS, _payload_columns(payloads))
+        if any(entry.draft.kind.changes_members for entry in entries):
+            await self._move_spans(entries)
+        await run(
+            _ADVANCE_HEADS,
+            (
+                [key.tenant for key in heads],
+                [key.conversation for key in heads],
+                [Int8(head.last_seq) for head in heads.values()],
+                [Int8(head.members_version) for head in heads.values()],
+            ),
+        )
+        await run(_APPEND_OUTBOX, arrays_of(self._events(entries)))
+
+    async def _move_spans(self, entries: Sequence[Entry]) -> None:
+        """Open and close spans, in the order of the entries."""
+        for entry in entries:
+            draft = entry.draft
+            size = len(draft.subjects)
+            named = ([draft.key.tenant] * size, [draft.key.conversation] * size, list(draft.subjects))
+            seqs = [Int8(entry.seq)] * size
+            if draft.kind is EntryKind.PARTICIPANTS_REMOVED:
+                await self._connection.execute(_CLOSE_SPANS, (*named, seqs))
+            elif draft.kind.changes_members:
+                creator = draft.kind is EntryKind.CONVERSATION_CREATED
+                administrators = [creator and subject == draft.actor for subject in draft.subjects]
+                await self._connection.execute(_OPEN_SPANS, (*named, seqs, administrators))
+
+    def _events(self, entries: Sequence[Entry]) -> list[OutboxRecord]:
+        """Return one event for each conversation of the commit; it carries references, no bodies."""
+        by_key: dict[ConversationKey, list[Entry]] = {}
+        for entry in entries:
+            by_key.setdefault(entry.draft.key, []).append(entry)
+        return [self._event(key, of_key) for key, of_key in by_key.items()]
+
+    def _event(self, key: ConversationKey, entries: Sequence[Entry]) -> OutboxRecord:
+        part = partition_of(key.tenant, key.conversation)
+        event = EntriesCommitted(
+            conversation=key.conversation,
+            partition=part,
+            members_version=entries[-1].members_version,
+            entries=tuple(_committed_entry(entry) for entry in entries),
+        )
+        body = encode(
+            event,
+            id=self._ids.uuid7(),
+            time=self._clock.now(),
+            tenant=key.tenant,
+            subject=str(key.conversation),
+        )
+        return OutboxRecord(part, key.tenant, event.name, body)
+
+
+def _committed_entry(entry: Entry) -> CommittedEntry:
+    draft = entry.draft
+    return CommittedEntry(
+        seq=entry.seq,
+        kind=draft.kind.name.lower(),
+        message=draft.message,
+        revision=draft.revision,
+        dek=None if draft.sealed is None else dek_of(draft.sealed),
+        sent_at=draft.sent_at,
+    )
+
+
+def _send_columns(entries: Sequence[Entry]) -> tuple[list[Any], ...]:
+    return (
+        [entry.draft.key.tenant for entry in entries],
+        [entry.draft.actor for entry in entries],
+        [entry.draft.client_id for entry in entries],
+        [entry.draft.key.conversation for entry in entries],
+        [Int8(entry.seq) for entry in entries],
+        [entry.draft.message for entry in entries],
+        [entry.draft.fingerprint for entry in entries],
+    )
+
+
+def _entry_columns(entries: Sequence[Entry]) -> tuple[list[Any], ...]:
+    drafts = [entry.draft for entry in entries]
+    return (
+        [draft.key.tenant for draft in drafts],
+        [draft.key.conversation for draft in drafts],
+        [Int8(entry.seq) for entry in entries],
+        [Int2(draft.kind) for draft in drafts],
+        [Int4(draft.revision) for draft in drafts],
+        [draft.message for draft in drafts],
+        [draft.actor for draft in drafts],
+        [draft.device for draft in drafts],
+        [draft.sent_at for draft in drafts],
+        [Int8(entry.members_version) for entry in entries],
+        ["{" + ",".join(map(str, draft.subjects)) + "}" for draft in drafts],
+        # the salt of an entry with a body lies inside the seal and dies with it
+        [draft.metadata_salt if draft.sealed is None else None for draft in drafts],
+        [entry.metadata_commitment for entry in entries],
+        [draft.body_commitment for draft in drafts],
+    )
+
+
+def _payload_columns(entries: Sequence[Entry]) -> tuple[list[Any], ...]:
+    drafts = [entry.draft for entry in entries]
+    return (
+        [draft.key.tenant for draft in drafts],
+        [draft.key.conversation for draft in drafts],
+        [Int8(entry.seq) for entry in entries],
+        [draft.sent_at for draft in drafts],
+        [dek_of(draft.sealed or b"") for draft in drafts],
+        [draft.sealed for draft in drafts],
+    )

@@ -1,0 +1,74 @@
+"""Open a socket, bring its device up to date, and keep its place when gateways or Redis fail."""
+
+from collections.abc import Mapping
+
+from libs.contracts.socket import HELLO_REF, Page, encode_frame
+from libs.kernel.ids import ConversationId, PrincipalId, TenantId
+from services.messaging.domain.entries import ConversationKey
+from services.messaging.domain.membership import facts_of
+from services.messaging.ports import Actor, Authorization, HeadReader, LogReader
+from services.messaging.usecases.access import READ
+from services.messaging.usecases.deliver import Deliver, Subscriber
+
+
+class OpenSocket:
+    """Attaches sockets to the conversations of their person."""
+
+    def __init__(
+        self, deliver: Deliver, reader: LogReader, heads: HeadReader, authorization: Authorization
+    ) -> None:
+        """Attach by `deliver` what `reader` and `authorization` say that a person may read."""
+        self._deliver = deliver
+        self._reader = reader
+        self._heads = heads
+        self._authorization = authorization
+
+    async def __call__(
+        self, actor: Actor, socket: Subscriber, cursors: Mapping[ConversationId, int], ref: str = HELLO_REF
+    ) -> None:
+        """Send everything after the cursors by pages under `ref`, the last one with `more` false, then
+        go on live: no entry is left out, and none is written twice.
+
+        A conversation without a cursor is sent from the first entry that its person may see.
+        """
+        self._deliver.opened(socket)
+        opened: list[ConversationKey] = []
+        reached = dict(cursors)
+        for conversation, standing in await self._reader.standings(actor.tenant, actor.principal):
+            if not self._authorization.allows(actor, READ, facts_of(actor.tenant, standing)):
+                continue
+            key = ConversationKey(actor.tenant, conversation)
+            await self._deliver.attach(socket, key, standing, cursors.get(conversation, 0), ref)
+            reached[conversation] = max(cursors.get(conversation, 0), self._position(key, standing.last_seq))
+            opened.append(key)
+        await self.sweep(opened)
+        socket.push(encode_frame(Page(ref=ref, entries=(), more=False, cursors=dict(reached))))
+
+    def _position(self, key: ConversationKey, otherwise: int) -> int:
+        return self._deliver.positions_of([key]).get(key, otherwise)
+
+    async def sweep(self, keys: list[ConversationKey] | None = None) -> None:
+        """Compare what was delivered here with where the logs stand, and read what is missing.
+
+        Run now and then for every conversation, and often while Redis is away: it finds a dropped last
+        entry, which no later one would show.
+        """
+        delivered = self._deliver.positions_of(keys)
+        for key, last_seq in (await self._heads.positions(list(delivered))).items():
+            if last_seq > delivered[key]:
+                await self._deliver.catch_up(key, last_seq)
+
+    async def find_joined(self) -> None:
+        """Attach open sockets to conversations whose invitation was dropped on its way here."""
+        sockets: dict[tuple[TenantId, PrincipalId], list[Subscriber]] = {}
+        for socket in self._deliver.sockets():
+            sockets.setdefault((socket.tenant, socket.principal), []).append(socket)
+        for key, principal in await self._heads.joined(list(sockets)):
+            for socket in sockets[key.tenant, principal]:
+                if not self._deliver.is_attached(socket, key):
+                    await self._bring_in(socket, key)
+
+    async def _bring_in(self, socket: Subscriber, key: ConversationKey) -> None:
+        standing = await self._reader.find_standing(key, socket.principal)
+        if standing is not None and standing.takes_part:
+            await self._deliver.attach(socket, key, standing, standing.spans[-1].from_seq - 1, None)

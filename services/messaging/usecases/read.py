@@ -1,0 +1,117 @@
+"""Read conversations without a socket: lists, history, sync, receipts."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from libs.contracts.socket import ConversationEntries
+from libs.contracts.socket import Entry as ShownEntry
+from libs.kernel.ids import ConversationId, PrincipalId
+from services.messaging.domain.entries import ConversationKey
+from services.messaging.domain.membership import Standing, facts_of
+from services.messaging.ports import Actor, Authorization, ConversationState, Keys, LogReader, MarkState
+from services.messaging.usecases.access import READ, Access
+from services.messaging.usecases.entries import open_stored
+
+
+class SyncPage(NamedTuple):
+    """A part of what a device missed; it asks again with `cursors` while there is `more`."""
+
+    entries: tuple[ConversationEntries, ...]
+    more: bool
+    cursors: dict[ConversationId, int]
+
+
+class ReadConversations:
+    """Reads the log for its participants, each within the spans that he may see."""
+
+    def __init__(
+        self, access: Access, authorization: Authorization, reader: LogReader, keys: Keys
+    ) -> None:
+        """Decide by `access`, read by `reader`, open by `keys`."""
+        self._access = access
+        self._authorization = authorization
+        self._reader = reader
+        self._keys = keys
+
+    async def conversations(self, actor: Actor) -> list[ConversationState]:
+        """Return the conversations that the actor takes or took part in."""
+        return [
+            state
+            for state in await self._reader.standings(actor.tenant, actor.principal)
+            if self._authorization.allows(actor, READ, facts_of(actor.tenant, state.standing))
+        ]
+
+    async def conversation(
+        self, actor: Actor, conversation: ConversationId
+    ) -> tuple[Standing, frozenset[PrincipalId]]:
+        """Return how the actor stands to a conversation, and its participants while he is one of them.
+
+        Raises ConversationNotFound.
+        """
+        key, standing = await self._access.access_conversation(actor, conversation, READ)
+        if not standing.takes_part:
+            return standing, frozenset()
+        return standing, await self._reader.participants(key)
+
+    async def history(
+        self, actor: Actor, conversation: ConversationId, after: int, limit: int
+    ) -> list[ShownEntry]:
+        """Return at most `limit` entries after `after` that the actor may see, in order.
+
+        Raises ConversationNotFound or KeysUnavailable.
+        """
+        key, standing = await self._access.access_conversation(actor, conversation, READ)
+        return await self._missed(key, standing, after, limit)
+
+    async def marks(self, actor: Actor, conversation: ConversationId) -> list[MarkState]:
+        """Return how far each device has come in a conversation. Raises ConversationNotFound."""
+        key, _ = await self._access.access_conversation(actor, conversation, READ)
+        return await self._reader.marks(key)
+
+    async def sync(
+        self, actor: Actor, cursors: Mapping[ConversationId, int], limit: int
+    ) -> SyncPage:
+        """Return at most `limit` of the entries after the cursors, in the order of each conversation.
+
+        Conversations that the actor joined or left meanwhile are part of it; one without a cursor is
+        read from the first entry that he may see.
+        """
+        pages: list[ConversationEntries] = []
+        reached: dict[ConversationId, int] = {}
+        left, more = limit, False
+        for conversation, standing in await self.conversations(actor):
+            cursor = cursors.get(conversation, 0)
+            reached[conversation] = cursor
+            if not standing.missed(cursor, standing.last_seq):
+                reached[conversation] = max(cursor, _end_of(standing))
+                continue
+            if left <= 0:
+                more = True
+                continue
+            key = ConversationKey(actor.tenant, conversation)
+            shown = await self._missed(key, standing, cursor, left)
+            if shown:
+                pages.append(ConversationEntries(conversation=conversation, entries=tuple(shown)))
+                reached[conversation] = shown[-1].seq
+                left -= len(shown)
+            more = more or reached[conversation] < _end_of(standing)
+        return SyncPage(tuple(pages), more, reached)
+
+    async def _missed(
+        self, key: ConversationKey, standing: Standing, after: int, limit: int
+    ) -> list[ShownEntry]:
+        shown: list[ShownEntry] = []
+        for missed in standing.missed(after, standing.last_seq):
+            wanted = limit - len(shown)
+            if wanted <= 0:
+                break
+            stored = await self._reader.entries(key, missed.after, missed.until, wanted)
+            shown += await open_stored(key, stored, self._keys)
+        return shown
+
+
+def _end_of(standing: Standing) -> int:
+    """Return the last `seq` that the principal may see."""
+    until = standing.spans[-1].until_seq
+    return standing.last_seq if until is None else until
+

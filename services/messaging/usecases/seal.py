@@ -1,0 +1,95 @@
+"""Makes drafts of entries: salts, commitments, the sealed payload, and the fingerprint of the body."""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from libs.kernel.clock import Clock
+from libs.kernel.framing import framed
+from libs.kernel.ids import DeviceId, Ids, MessageId, PrincipalId
+from libs.kernel.randomness import Randomness
+from services.messaging.domain.bodies import Payload, decide_body, packed
+from services.messaging.domain.commitments import SALT_BYTES, commit_to_body
+from services.messaging.domain.entries import ConversationKey, ConversationKind, Draft, EntryKind
+from services.messaging.ports import BodyKey, Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What somebody does to a conversation, before it is sealed; `body` is clear and stays in memory."""
+
+    key: ConversationKey
+    kind: EntryKind
+    conversation_kind: ConversationKind
+    actor: PrincipalId
+    device: DeviceId | None
+    members_version: int
+    body: bytes | None = None
+    client_id: UUID | None = None
+    subjects: Sequence[PrincipalId] = ()
+
+
+class Seal:
+    """Turns acts into drafts under the keys of their conversation and month."""
+
+    def __init__(self, keys: Keys, ids: Ids, randomness: Randomness, clock: Clock) -> None:
+        """Take keys from `keys`, message ids from `ids`, salts from `randomness`, `sent_at` from `clock`."""
+        self._keys = keys
+        self._ids = ids
+        self._randomness = randomness
+        self._clock = clock
+
+    async def __call__(self, act: Act) -> Draft:
+        """Return the act as a draft. Raises KeysUnavailable, and BodyRefused for a body too large."""
+        sent_at = self._clock.now()
+        if act.body is None:
+            return self._draft(act, sent_at, self._randomness.bytes(SALT_BYTES))
+        decide_body(act.body)
+        sealing = self._keys.find_sealing_key(act.key, sent_at) or await self._keys.sealing_key(
+            act.key, sent_at
+        )
+        tenant = act.key.tenant
+        fingerprint_key = b""
+        if act.client_id is not None:
+            fingerprint_key = self._keys.find_fingerprint_key(
+                tenant
+            ) or await self._keys.fingerprint_key(tenant)
+        return self._sealed(act, act.body, sent_at, sealing, fingerprint_key)
+
+    def _sealed(
+        self, act: Act, body: bytes, sent_at: datetime, sealing: BodyKey, fingerprint_key: bytes
+    ) -> Draft:
+        salts = self._randomness.bytes(2 * SALT_BYTES)
+        payload = Payload(salts[:SALT_BYTES], salts[SALT_BYTES:], body)
+        draft = self._draft(act, sent_at, payload.metadata_salt)
+        return replace(
+            draft,
+            fingerprint=fingerprint_of(act.key, body, fingerprint_key) if act.client_id else b"",
+            sealed=sealing.seal(packed(payload), act.key, draft.message, draft.revision),
+            body_commitment=commit_to_body(body, payload.body_salt),
+        )
+
+    def _draft(self, act: Act, sent_at: datetime, metadata_salt: bytes) -> Draft:
+        return Draft(
+            key=act.key,
+            kind=act.kind,
+            conversation_kind=act.conversation_kind,
+            message=MessageId(self._ids.uuid7()),
+            actor=act.actor,
+            device=act.device,
+            sent_at=sent_at,
+            members_version=act.members_version,
+            metadata_salt=metadata_salt,
+            client_id=act.client_id,
+            subjects=tuple(act.subjects),
+        )
+
+
+def fingerprint_of(key: ConversationKey, body: bytes, fingerprint_key: bytes) -> bytes:
+    """Return the keyed hash (32 bytes) by which a repeated send is told from a conflict.
+
+    Keyed, because bodies are short: without the tenant's key nobody can guess one from its hash.
+    """
+    return hmac.digest(fingerprint_key, framed(key.conversation.bytes, body), "sha256")
