@@ -1,0 +1,93 @@
+"""SQL stays in its service's schema and on its tenant."""
+
+import pytest
+
+from tests.architecture.rules.own_schema import foreign_names
+from tests.architecture.rules.sources import ROOT, Source, shipped_sources
+from tests.architecture.rules.statements import statements_of
+from tests.architecture.rules.tenant_bound import unbound_statements
+
+SCHEMAS = sorted(path.name for path in (ROOT / "services").iterdir() if (path / "store").is_dir())
+TENANT_TABLES = {"messaging.entry", "messaging.head"}
+
+
+def planted(statement: str) -> list[Source]:
+    """Return a store of messaging that says `statement`."""
+    return [Source("services/messaging/store/planted.py", f"PLANTED = {statement!r}\n")]
+
+
+def test_every_statement_names_its_own_schema_alone():
+    assert foreign_names(statements_of(shipped_sources()), SCHEMAS) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT seq FROM identity.tenant WHERE tenant = %s",
+        "SELECT 1 FROM messaging.entry AS e JOIN keys.dek AS d ON d.tenant = e.tenant",
+        'SELECT seq FROM "identity"."tenant"',
+        "INSERT INTO keys.dek (tenant) VALUES (%s)",
+        "WITH x AS (SELECT tenant FROM identity.tenant) SELECT * FROM x",
+        "CREATE VIEW messaging.people AS SELECT * FROM identity.principal",
+        "GRANT SELECT ON identity.principal TO messaging_app",
+        "LOCK TABLE keys.dek IN SHARE MODE",
+        "SELECT seq FROM entry WHERE tenant = %s",
+        "select seq from entry",
+        "SELECT seq FROM public.entry WHERE tenant = %s",
+        "SELECT seq FROM messaging.entry WHERE (((",
+    ],
+)
+def test_a_statement_outside_its_schema_is_caught(statement: str):
+    assert foreign_names(statements_of(planted(statement)), ["identity", "keys", "messaging"])
+
+
+def test_a_statement_in_a_function_or_an_f_string_is_seen_too():
+    text = (
+        'SCHEMA = "identity"\n'
+        "def people(tx, n):\n"
+        '    """Select nothing from a docstring."""\n'
+        '    return tx.fetch_all(f"SELECT name FROM {SCHEMA}.tenant LIMIT {n}")\n'
+    )
+    found = statements_of([Source("services/messaging/store/planted.py", text)])
+    assert [statement.text for statement in found] == ["SELECT name FROM identity.tenant LIMIT unknown_part"]
+    assert foreign_names(found, ["identity", "messaging"])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT seq FROM messaging.entry WHERE conversation = %s",
+        "SELECT e.seq FROM messaging.entry AS e, messaging.head AS h WHERE h.tenant = %s AND e.seq = h.seq",
+        "SELECT tenant FROM messaging.entry",
+        "SELECT seq FROM messaging.entry ORDER BY tenant",
+        "UPDATE messaging.head SET last_seq = %s, tenant = tenant WHERE conversation = %s",
+        "DELETE FROM messaging.entry WHERE conversation = %s",
+        "INSERT INTO messaging.entry (conversation, seq) VALUES (%s, %s)",
+        "INSERT INTO messaging.entry VALUES (%s, %s)",
+        "WITH gone AS (DELETE FROM messaging.entry WHERE seq < %s RETURNING seq) SELECT count(*) FROM gone",
+        "SELECT 1 FROM messaging.head WHERE tenant = %s AND EXISTS (SELECT 1 FROM messaging.entry)",
+    ],
+)
+def test_a_statement_without_its_tenant_is_caught(statement: str):
+    assert unbound_statements(statements_of(planted(statement)), TENANT_TABLES)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT seq FROM messaging.entry WHERE tenant = %s AND conversation = %s",
+        "SELECT seq FROM messaging.entry WHERE (tenant, conversation) = (%s, %s)",
+        "SELECT seq FROM messaging.entry WHERE tenant = ANY(%s)",
+        "SELECT seq FROM messaging.entry WHERE (tenant, conversation) IN (SELECT * FROM unnest(%s, %s))",
+        "SELECT h.seq FROM messaging.head AS h JOIN unnest(%s::uuid[]) AS k(tenant, c) USING (tenant, c)",
+        "SELECT h.seq FROM unnest(%s) AS k(t) JOIN messaging.head AS h ON h.tenant = k.t FOR UPDATE OF h",
+        "UPDATE messaging.head AS h SET seq = k.s FROM unnest(%s::uuid[]) AS k(t, s) WHERE h.tenant = k.t",
+        "DELETE FROM messaging.entry WHERE tenant = %(tenant)s",
+        "INSERT INTO messaging.entry (tenant, seq) SELECT * FROM unnest(%s::uuid[], %s::bigint[])",
+        "WITH h AS (SELECT seq FROM messaging.head WHERE tenant = %s) SELECT seq FROM h",
+    ],
+)
+def test_a_statement_bound_to_its_tenant_is_let_through(statement: str):
+    found = statements_of(planted(statement))
+    assert unbound_statements(found, TENANT_TABLES) == []
+    assert foreign_names(found, ["identity", "keys", "messaging"]) == []
