@@ -1,0 +1,197 @@
+"""The SDK's front door: a person at a tenant, over HTTP and by a socket."""
+
+import asyncio
+import ssl
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal, TypeVar
+from uuid import UUID
+
+import httpx
+import msgspec
+
+from libs.client.api import Api
+from libs.client.device import Device, OnShown
+from libs.client.errors import Refused, SignedOut
+from libs.client.session import Session, SignedIn
+from libs.client.wire import dial_of
+from libs.contracts.socket import Ack, ConversationEntries, Entry
+from libs.kernel.clock import Clock
+from libs.kernel.ids import Ids
+from libs.kernel.randomness import Randomness
+
+CONVERSATIONS: Final = "/messaging/v1/conversations"
+PARTICIPANT_UNKNOWN: Final = "participant-unknown"
+DIRECTORY_SECONDS: Final = 15.0
+"""How long a person who was just provisioned may be unknown to messaging."""
+_DIRECTORY_PAUSE_SECONDS: Final = 0.25
+
+T = TypeVar("T")
+
+
+class Created(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation that stands, and the `seq` of its last entry then."""
+
+    conversation: UUID
+    seq: int
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation as its participant sees it."""
+
+    conversation: UUID
+    kind: str
+    name: str | None = None
+    last_seq: int = 0
+    participants: tuple[UUID, ...] = ()
+
+
+class Conversations(msgspec.Struct, frozen=True, kw_only=True):
+    """The conversations of a person."""
+
+    conversations: tuple[Conversation, ...]
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of a conversation's log."""
+
+    entries: tuple[Entry, ...]
+    more: bool = False
+
+
+class Missed(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of everything that a device missed; `cursors` is what to ask with next."""
+
+    entries: tuple[ConversationEntries, ...]
+    cursors: dict[UUID, int]
+    more: bool = False
+
+
+class Client:
+    """One person at one device."""
+
+    def __init__(
+        self,
+        origin: str,
+        http: httpx.AsyncClient,
+        clock: Clock,
+        ids: Ids,
+        randomness: Randomness,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        """Talk to the platform at `origin` through `http`, which many clients may share.
+
+        `ssl_context` is for sockets alone; `http` has its own.
+        """
+        self._api = Api(origin, http)
+        self._clock = clock
+        self._ids = ids
+        self._randomness = randomness
+        self._ssl_context = ssl_context
+        self.session = Session(self._api, clock)
+
+    async def sign_in(self, *, tenant: str, user_name: str, password: str, device_name: str) -> SignedIn:
+        """Sign in by password. Raises SignedOut for wrong ones, Refused, Unreachable."""
+        return await self.session.sign_in(tenant, user_name, password, device_name)
+
+    async def sign_in_with_code(self, code: str, *, device_name: str) -> SignedIn:
+        """Sign in by a one-time code. Raises SignedOut for a wrong or used one, Refused, Unreachable."""
+        return await self.session.sign_in_with_code(code, device_name)
+
+    async def create_conversation(
+        self,
+        kind: Literal["direct", "group"],
+        participants: Iterable[UUID],
+        *,
+        name: str | None = None,
+    ) -> Created:
+        """Make a conversation with `participants` beside oneself.
+
+        Waits a while for people who were provisioned a moment ago. Raises Refused and what `Api` raises.
+        """
+        body: dict[str, object] = {"kind": kind, "participants": list(participants)}
+        if name is not None:
+            body["name"] = name
+        return await self._patiently("POST", CONVERSATIONS, Created, body)
+
+    async def change_participants(
+        self, conversation: UUID, *, add: Iterable[UUID] = (), remove: Iterable[UUID] = ()
+    ) -> Created:
+        """Add and remove participants; returns where the log stands then."""
+        body = {"add": list(add), "remove": list(remove)}
+        return await self._patiently("POST", f"{CONVERSATIONS}/{conversation}/participants", Created, body)
+
+    async def conversations(self) -> tuple[Conversation, ...]:
+        """Return the conversations that the person takes part in."""
+        return (await self._call("GET", CONVERSATIONS, Conversations)).conversations
+
+    async def get_conversation(self, conversation: UUID) -> Conversation:
+        """Return one conversation. Raises Refused (404) for an absent or a foreign one."""
+        return await self._call("GET", f"{CONVERSATIONS}/{conversation}", Conversation)
+
+    async def post(self, conversation: UUID, text: str, *, message: UUID | None = None) -> Ack:
+        """Send without a socket; `message` makes it safe to repeat."""
+        body = {"id": message or self._ids.uuid7(), "body": {"text": text}}
+        return await self._call("POST", f"{CONVERSATIONS}/{conversation}/messages", Ack, body=body)
+
+    async def history(self, conversation: UUID, *, after: int = 0, limit: int = 100) -> History:
+        """Return up to `limit` entries after `after`, in order."""
+        path = f"{CONVERSATIONS}/{conversation}/entries"
+        return await self._call("GET", path, History, query={"after": after, "limit": limit})
+
+    async def sync(self, cursors: Mapping[UUID, int], *, limit: int = 500) -> Missed:
+        """Return the next page of everything after `cursors`, conversations joined meanwhile included."""
+        body = {"cursors": {str(key): seq for key, seq in cursors.items()}, "limit": limit}
+        return await self._call("POST", "/messaging/v1/sync", Missed, body=body)
+
+    def device(
+        self,
+        on_shown: OnShown,
+        *,
+        gateway: str | None = None,
+        cursors: Mapping[UUID, int] | None = None,
+        marks_delivered: bool = True,
+    ) -> Device:
+        """Return a device of the signed-in person, not yet open; `on_shown` gets each entry once, in order.
+
+        It dials the origin, or `gateway` directly (`unix:/path` or `host:port`).
+        """
+        return Device(
+            self.session,
+            dial_of(self._api.origin, gateway, self._ssl_context),
+            on_shown,
+            self._clock,
+            self._ids,
+            self._randomness,
+            cursors=cursors,
+            marks_delivered=marks_delivered,
+        )
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        answer: type[T],
+        *,
+        body: object = None,
+        query: Mapping[str, str | int] | None = None,
+    ) -> T:
+        """Call with the session's token, once more with a new one when it was refused."""
+        token = await self.session.access_token()
+        try:
+            return await self._api.call(method, path, answer, body=body, query=query, token=token)
+        except SignedOut:
+            await self.session.renew(token)
+            token = await self.session.access_token()
+            return await self._api.call(method, path, answer, body=body, query=query, token=token)
+
+    async def _patiently(self, method: str, path: str, answer: type[T], body: object) -> T:
+        """Call again while a named person is still on the way from the directory to messaging."""
+        until = self._clock.monotonic() + DIRECTORY_SECONDS
+        while True:
+            try:
+                return await self._call(method, path, answer, body=body)
+            except Refused as refused:
+                if refused.problem.code != PARTICIPANT_UNKNOWN or self._clock.monotonic() > until:
+                    raise
+            await asyncio.sleep(_DIRECTORY_PAUSE_SECONDS)
