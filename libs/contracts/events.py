@@ -149,7 +149,7 @@ class DekUnwrapped(Event, frozen=True, kw_only=True):
 
 
 class SigningKeyCreated(Event, frozen=True, kw_only=True):
-    """A key that signs was made for a `use` (`tokens`); a fact of the platform, whose tenant is the nil UUID."""
+    """A key that signs was made for a `use` (`tokens`): a fact of the platform, whose tenant is nil."""
 
     name: ClassVar[str] = "keys.signing-key.created.v1"
     kid: str
@@ -158,7 +158,7 @@ class SigningKeyCreated(Event, frozen=True, kw_only=True):
 
 
 class SigningKeyLeased(Event, frozen=True, kw_only=True):
-    """A signing key was given to a service; a fact of the platform, whose tenant is the nil UUID."""
+    """A signing key was given to a service: a fact of the platform, whose tenant is nil."""
 
     name: ClassVar[str] = "keys.signing-key.leased.v1"
     kid: str

@@ -117,67 +117,6 @@ class SigningKeyLease(SecretWire, frozen=True, kw_only=True):
     not_after: Instant
 
 
-# identity
-
-
-class CreateTenant(Wire, frozen=True, kw_only=True):
-    """POST /internal/tenants."""
-
-    slug: str
-    name: str
-    local_sign_in: bool = False
-
-
-class TenantMade(Wire, frozen=True, kw_only=True):
-    """The answer to CreateTenant."""
-
-    tenant: UUID
-
-
-class IssueScimToken(Wire, frozen=True, kw_only=True):
-    """POST /internal/tenants/{tenant}/scim-tokens."""
-
-
-class ScimToken(SecretWire, frozen=True, kw_only=True):
-    """A bearer token for the tenant's SCIM endpoints, shown once."""
-
-    token: str
-    expires_at: Instant
-
-
-class IssueSignInCodes(Wire, frozen=True, kw_only=True):
-    """POST /internal/tenants/{tenant}/sign-in-codes."""
-
-    principals: tuple[UUID, ...]
-
-
-class SignInCode(SecretWire, frozen=True, kw_only=True):
-    """A one-time code that starts a session within the hour."""
-
-    principal: UUID
-    code: str
-
-
-class SignInCodes(Wire, frozen=True, kw_only=True):
-    """The answer to IssueSignInCodes, in its order."""
-
-    codes: tuple[SignInCode, ...]
-
-
-class SetPassword(SecretWire, frozen=True, kw_only=True):
-    """POST /internal/tenants/{tenant}/passwords."""
-
-    principal: UUID
-    password: str
-
-
-class GrantRole(Wire, frozen=True, kw_only=True):
-    """POST /internal/tenants/{tenant}/roles."""
-
-    principal: UUID
-    role: str
-
-
 # every service with an outbox
 
 

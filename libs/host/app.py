@@ -1,7 +1,7 @@
 """The app factory: every process of every service is made here, so that all behave alike."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final
 
 import anyio
@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from libs.host.docs import add_docs
+from libs.host.docs import DocumentedApp, add_docs
 from libs.host.errors import Unready
 from libs.host.layers import BodyLimit, Shield, shape_by_path
 from libs.host.problems import (
@@ -25,7 +25,7 @@ from libs.host.problems import (
     status_problem,
     validation_problem,
 )
-from libs.kernel.clock import SystemClock
+from libs.kernel.clock import Clock, SystemClock
 from libs.kernel.errors import DomainError
 from libs.kernel.ids import Ids, SystemIds
 from libs.kernel.randomness import SystemRandomness
@@ -38,6 +38,8 @@ Check = Callable[[], Awaitable[bool]]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 MAX_BODY_BYTES: Final = 1024 * 1024
+MAX_CONCURRENT_REQUESTS: Final = 512
+"""Requests that one process serves at a time; more get 503 instead of a queue that grows."""
 _CHECK_SECONDS: Final = 2.0
 _SERVER_ERROR: Final = 500
 
@@ -55,6 +57,8 @@ def create_app(  # noqa: PLR0913 - the one place where a process is put together
     metrics: Metrics | None = None,
     tracing: Tracing | None = None,
     ids: Ids | None = None,
+    clock: Clock | None = None,
+    max_concurrent_requests: int = MAX_CONCURRENT_REQUESTS,
     max_body_bytes: int = MAX_BODY_BYTES,
     version: str = "1",
     description: str = "",
@@ -66,9 +70,10 @@ def create_app(  # noqa: PLR0913 - the one place where a process is put together
     `/metrics`. `error_shapes` gives paths below a prefix another form of error (SCIM). After the lifespan
     has begun, `app.state.draining` is False until the server drains.
     """
+    clock = clock or SystemClock()
     metrics = metrics or Metrics(service)
     tracing = tracing or Tracing(service)
-    app = FastAPI(
+    app = DocumentedApp(
         title=title,
         version=version,
         description=description,
@@ -90,7 +95,9 @@ def create_app(  # noqa: PLR0913 - the one place where a process is put together
     app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
     app.add_middleware(
         Shield,
-        ids=ids or SystemIds(SystemClock(), SystemRandomness()),
+        ids=ids or SystemIds(clock, SystemRandomness()),
+        clock=clock,
+        max_concurrent=max_concurrent_requests,
         metrics=metrics,
         tracing=tracing,
         shape=shape,
@@ -181,21 +188,22 @@ def _guarded(lifespan: Lifespan | None) -> Lifespan:
         if lifespan is None:
             yield
             return
-        context = lifespan(app)
-        try:
-            await context.__aenter__()
-        except Exception as error:
-            get_logger().error("start failed", exception=exception_facts(error))
-            raise StartFailed from None
-        try:
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(lifespan(app))
+            except Exception as error:  # noqa: BLE001 - told here, and ends the process by StartFailed
+                get_logger().error("start failed", said=_said_by(error), exception=exception_facts(error))
+                raise StartFailed from None
             yield
-        except BaseException as error:
-            if not await context.__aexit__(type(error), error, error.__traceback__):
-                raise
-        else:
-            await context.__aexit__(None, None, None)
 
     return guarded
+
+
+def _said_by(error: Exception) -> str | None:
+    """Return the facts of an error whose text holds no values of settings or rows."""
+    if isinstance(error, DomainError):
+        return str(error)
+    return error.strerror if isinstance(error, OSError) else None
 
 
 class StartFailed(RuntimeError):

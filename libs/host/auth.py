@@ -1,8 +1,11 @@
 """Who calls: FastAPI dependencies that turn a bearer token into an actor or into a service's name."""
 
 from collections.abc import Awaitable, Callable, Collection
-from typing import Protocol
+from typing import Annotated, Protocol
 
+from fastapi import Security
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
 from libs.authn.actor import Actor
@@ -34,6 +37,19 @@ class PeerVerifier(Protocol):
         ...
 
 
+class Bearer(SecurityBase):
+    """The dependency that gives the bearer token, of requests and sockets alike, and says so in OpenAPI."""
+
+    def __init__(self, name: str) -> None:
+        """Call the scheme `name` in the documentation."""
+        self.model = HTTPBearerModel(bearerFormat="JWT")
+        self.scheme_name = name
+
+    async def __call__(self, connection: HTTPConnection) -> str:
+        """Return the token. Raises Unauthenticated."""
+        return bearer_of(connection)
+
+
 def bearer_of(connection: HTTPConnection) -> str:
     """Return the bearer token of the Authorization header. Raises Unauthenticated when there is none.
 
@@ -49,14 +65,14 @@ def bearer_of(connection: HTTPConnection) -> str:
 
 def require_actor(
     verifier: ActorVerifier, revocations: RevocationCheck | None
-) -> Callable[[HTTPConnection], Awaitable[Actor]]:
+) -> Callable[[str], Awaitable[Actor]]:
     """Return a dependency: `actor: Annotated[Actor, Depends(require_actor(...))]`.
 
     `revocations` is None in identity alone, which asks its own tables.
     """
 
-    async def actor_of(connection: HTTPConnection) -> Actor:
-        actor = await verifier.verify(bearer_of(connection))
+    async def actor_of(token: Annotated[str, Security(Bearer("access token"))]) -> Actor:
+        actor = await verifier.verify(token)
         if revocations is not None:
             revocations.check(actor)
         return actor
@@ -64,14 +80,12 @@ def require_actor(
     return actor_of
 
 
-def require_service(
-    verifier: PeerVerifier, allowed: Collection[str]
-) -> Callable[[HTTPConnection], Awaitable[str]]:
+def require_service(verifier: PeerVerifier, allowed: Collection[str]) -> Callable[[str], Awaitable[str]]:
     """Return a dependency that gives the name of the calling service, one of `allowed`."""
     names = frozenset(allowed)
 
-    async def service_of(connection: HTTPConnection) -> str:
-        service = verifier.verify(bearer_of(connection))
+    async def service_of(token: Annotated[str, Security(Bearer("service token"))]) -> str:
+        service = verifier.verify(token)
         if service not in names:
             raise ServiceNotAllowed(service)
         return service

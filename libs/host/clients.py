@@ -108,9 +108,7 @@ class ServiceClient:
         )
         return unpack_answer(await self._sent(request), answer, self._target)
 
-    async def fetch(
-        self, path: str, answer: type[T], params: Mapping[str, str | int] | None = None
-    ) -> T:
+    async def fetch(self, path: str, answer: type[T], params: Mapping[str, str | int] | None = None) -> T:
         """GET `path` and return the peer's MessagePack answer; raises as `call` does."""
         request = self._http.build_request("GET", path, params=dict(params or {}))
         return unpack_answer(await self._sent(request), answer, self._target)

@@ -60,15 +60,25 @@ _PROBLEM_RESPONSE: Final[Mapping[str, Any]] = {
 }
 
 
+class DocumentedApp(FastAPI):
+    """An app whose OpenAPI 3.1 document tells of our problem documents for every error."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the document, made at the first call."""
+        if self.openapi_schema is None:
+            self.openapi_schema = _with_problems(super().openapi())
+        return self.openapi_schema
+
+
 def add_docs(app: FastAPI, prefix: str) -> None:
     """Serve `<prefix>/openapi.json` and `<prefix>/docs`; internal routes stand in neither."""
 
     async def schema(_request: Request) -> JSONResponse:
-        return JSONResponse(openapi_of(app))
+        return JSONResponse(app.openapi())
 
     async def page(_request: Request) -> HTMLResponse:
         return HTMLResponse(
-            page_of(openapi_of(app), f"{prefix}/openapi.json"),
+            page_of(app.openapi(), f"{prefix}/openapi.json"),
             headers={"content-security-policy": PAGE_POLICY},
         )
 
@@ -76,11 +86,8 @@ def add_docs(app: FastAPI, prefix: str) -> None:
     app.add_api_route(f"{prefix}/docs", page, include_in_schema=False)
 
 
-def openapi_of(app: FastAPI) -> dict[str, Any]:
-    """Return the app's OpenAPI 3.1 document, with our problem documents for every error."""
-    if app.openapi_schema is not None:
-        return app.openapi_schema
-    document = app.openapi()
+def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with our problem documents in place of the framework's own errors."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -89,7 +96,6 @@ def openapi_of(app: FastAPI) -> dict[str, Any]:
         responses = operation.setdefault("responses", {})
         responses.pop("422", None)
         responses.setdefault("default", dict(_PROBLEM_RESPONSE))
-    app.openapi_schema = document
     return document
 
 
@@ -98,7 +104,7 @@ def page_of(document: Mapping[str, Any], address: str) -> str:
     info = document["info"]
     operations = "\n".join(_operation_block(*operation) for operation in _operations_of(document))
     schemas = "\n".join(
-        f"<details id=\"{escape(name)}\"><summary><code>{escape(name)}</code></summary>{_json(schema)}</details>"
+        f"<details><summary><code>{escape(name)}</code></summary>{_json(schema)}</details>"
         for name, schema in sorted(document.get("components", {}).get("schemas", {}).items())
     )
     return (
@@ -130,7 +136,11 @@ def _operation_block(path: str, method: str, operation: Mapping[str, Any]) -> st
     return (
         f'<details><summary><span class="m">{method.upper()}</span> <code>{escape(path)}</code> '
         f"{escape(operation.get('summary', ''))}</summary><p>{escape(operation.get('description', ''))}</p>"
-        + (f"<table><tr><th>name</th><th>in</th><th></th><th></th></tr>{parameters}</table>" if parameters else "")
+        + (
+            f"<table><tr><th>name</th><th>in</th><th></th><th></th></tr>{parameters}</table>"
+            if parameters
+            else ""
+        )
         + (f"<p>Body</p>{_json(body)}" if body else "")
         + f"<p>Answers</p>{_json(answers)}</details>"
     )

@@ -1,18 +1,21 @@
 """The two layers around every app: the outermost one names, times and shields; the next bounds bodies."""
 
 import re
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from libs.contracts.problems import Problem
-from libs.host.problems import INTERNAL, TOO_LARGE, ErrorShape, document
+from libs.host.problems import BUSY, INTERNAL, TOO_LARGE, ErrorShape, document
+from libs.kernel.clock import Clock
 from libs.kernel.ids import Ids
 from libs.telemetry.logs import get_logger
 from libs.telemetry.metrics import Metrics
@@ -32,6 +35,7 @@ SECURITY_HEADERS: Final = (
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _UNSEEN: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 _INTERNAL_CLOSE: Final = 1011
+_CLIENT_GONE: Final = 499
 _Shapes = Callable[[Scope, Problem], Response]
 
 
@@ -50,10 +54,21 @@ class Shield:
     """
 
     def __init__(
-        self, app: ASGIApp, *, ids: Ids, metrics: Metrics, tracing: Tracing, shape: _Shapes
+        self,
+        app: ASGIApp,
+        *,
+        ids: Ids,
+        clock: Clock,
+        metrics: Metrics,
+        tracing: Tracing,
+        shape: _Shapes,
+        max_concurrent: int,
     ) -> None:
         """Wrap `app`; `shape` turns a problem into the response form of the request's path."""
         self._app = app
+        self._clock = clock
+        self._max_concurrent = max_concurrent
+        self._running = 0
         self._ids = ids
         self._tracing = tracing
         self._shape = shape
@@ -83,8 +98,9 @@ class Shield:
         return wanted if _REQUEST_ID.fullmatch(wanted) else self._ids.uuid7().hex
 
     async def _serve_request(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
-        started = time.perf_counter()
+        started = self._clock.monotonic()
         status = 0
+        self._running += 1
 
         async def finished(message: Message) -> None:
             nonlocal status
@@ -94,17 +110,23 @@ class Shield:
             await send(message)
 
         try:
-            await self._app(scope, receive, finished)
+            if self._running > self._max_concurrent and scope["path"] not in _UNSEEN:
+                await self._answer(document(BUSY, request_id=request_id), scope, receive, finished)
+            else:
+                await self._app(scope, receive, finished)
         except BodyTooLarge:
             if not status:
                 await self._answer(document(TOO_LARGE, request_id=request_id), scope, receive, finished)
+        except ClientDisconnect:
+            status = status or _CLIENT_GONE
         except Exception as error:  # noqa: BLE001 - the one place where nothing gets past
             self._log.error("unhandled", exc_info=error)
             if status:
                 raise ResponseBroken from None  # the server cuts the connection: half an answer is none
             await self._answer(document(INTERNAL, request_id=request_id), scope, receive, finished)
         finally:
-            self._count(scope, status, time.perf_counter() - started)
+            self._running -= 1
+            self._count(scope, status, self._clock.monotonic() - started)
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         closed = False
@@ -116,13 +138,19 @@ class Shield:
 
         try:
             await self._app(scope, receive, watched)
+        except WebSocketDisconnect:
+            self._log.debug("socket gone")
         except Exception as error:  # noqa: BLE001 - the one place where nothing gets past
             self._log.error("unhandled", exc_info=error)
             if not closed:
-                await send({"type": "websocket.close", "code": _INTERNAL_CLOSE, "reason": ""})
+                with suppress(Exception):  # the other end may be gone by now
+                    await send({"type": "websocket.close", "code": _INTERNAL_CLOSE, "reason": ""})
 
     async def _answer(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._shape(scope, problem)(scope, receive, send)
+        response = self._shape(scope, problem)
+        if problem.status == BUSY.status:
+            response.headers["retry-after"] = "1"
+        await response(scope, receive, send)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route = route_of(scope)

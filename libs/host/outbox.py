@@ -33,7 +33,9 @@ def outbox_routes(source: str, database: CrossingDatabase, verifier: PeerVerifie
     ) -> Response:
         async with database.begin() as tx:
             records = await read_outbox(tx, source, part, after, limit)
-        rows = tuple(OutboxRow(position=r.position, tenant=r.tenant, name=r.name, body=r.body) for r in records)
+        rows = tuple(
+            OutboxRow(position=r.position, tenant=r.tenant, name=r.name, body=r.body) for r in records
+        )
         return wire_response(OutboxPage(part=part, rows=rows))
 
     @router.post("/cursors")

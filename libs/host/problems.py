@@ -66,6 +66,7 @@ LIBRARY_PROBLEMS: Final[ProblemTable] = {
 
 INTERNAL: Final = ProblemRow(500, "urn:problem:internal", "Internal error")
 NOT_FOUND: Final = ProblemRow(404, "urn:problem:not-found", "Not found")
+BUSY: Final = ProblemRow(503, "urn:problem:busy", "Too many requests at once; try again later")
 TOO_LARGE: Final = ProblemRow(413, "urn:problem:too-large", "The request is too large")
 MALFORMED: Final = ProblemRow(400, "urn:problem:malformed", "The request cannot be read")
 INVALID: Final = ProblemRow(422, "urn:problem:invalid", "The request is not valid")

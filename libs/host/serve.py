@@ -1,4 +1,4 @@
-"""Serving one app in one process: uvicorn on uvloop, on a Unix socket or a TCP port, with a drain at the end."""
+"""Serving one app in one process: uvicorn on uvloop, on a Unix socket or a TCP port, drained at the end."""
 
 import os
 import signal

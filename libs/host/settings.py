@@ -39,7 +39,8 @@ def read_settings(cls: type[S], service: str, path: Path | None, environ: Mappin
     overrides = _overrides_of(service, fields, environ)
     for name, field in fields.items():
         if field.required and name not in given and name not in overrides:
-            msg = f"The setting {name!r} of {service} is missing: set it in [{service}] or in {_variable(service, name)}."
+            variable = _variable(service, name)
+            msg = f"The setting {name!r} of {service} is missing: set it in [{service}] or as {variable}."
             raise SettingsError(msg)
     try:
         return msgspec.convert({**given, **overrides}, cls, dec_hook=_read_secret)
@@ -110,7 +111,7 @@ def _variable(service: str, name: str) -> str:
     return f"MUNIMENT_{service}_{name}".upper().replace("-", "_")
 
 
-def _value_of(variable: str, text: str, kind: Any) -> Any:  # noqa: ANN401 - any type that a field may have
+def _value_of(variable: str, text: str, kind: Any) -> Any:
     """Return what the variable's text means for a field of `kind`."""
     kinds = {getattr(k, "__origin__", k) for k in (get_args(kind) or (kind,))} | {
         getattr(kind, "__origin__", kind)

@@ -13,7 +13,7 @@ T = TypeVar("T", bound=Wire)
 
 
 def wire_body(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
-    """Return a dependency that reads the body: `wanted: Annotated[ObtainDeks, Depends(wire_body(ObtainDeks))]`.
+    """Return a dependency that reads the body: `Annotated[ObtainDeks, Depends(wire_body(ObtainDeks))]`.
 
     A body of another media type or shape raises BodyUnreadable (400).
     """

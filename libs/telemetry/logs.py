@@ -16,8 +16,6 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from libs.kernel.errors import DomainError
-
 REFUSED_KEYS: Final = frozenset(
     {
         "access_token",
@@ -46,6 +44,9 @@ REFUSED_KEYS: Final = frozenset(
 )
 """Keys that no log line has, at any depth."""
 LONGEST_TEXT: Final = 500
+LONGEST_LIST: Final = 50
+_CHAIN: Final = 5
+_FRAMES: Final = 12
 _DEPTH: Final = 4
 _QUIET: Final = ("uvicorn", "httpx", "httpcore", "hvac", "urllib3", "asyncio", "alembic", "websockets")
 
@@ -85,26 +86,28 @@ def _kept(fields: Mapping[Any, Any], refused: list[str], depth: int) -> dict[str
 
 def _plain(value: object, refused: list[str], depth: int) -> object:
     """Return what a line may show of a value."""
+    shown: object
     match value:
-        case None | bool() | int() | float():
-            return value
         case Enum():
-            return value.name
+            shown = value.name
+        case None | bool() | int() | float():
+            shown = value
         case str():
-            return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT] + "…"
+            shown = value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT] + "…"
         case UUID() | datetime():
-            return str(value)
-        case DomainError():
-            return type(value).__name__
+            shown = str(value)
         case Mapping() if depth:
-            return _kept(value, refused, depth - 1)
-        case (list() | tuple() | set() | frozenset()) if depth:
-            return [_plain(item, refused, depth - 1) for item in list(value)[:50]]
+            shown = _kept(value, refused, depth - 1)
+        case list() | tuple() | set() | frozenset() if depth:
+            shown = [_plain(item, refused, depth - 1) for item in list(value)[:LONGEST_LIST]]
         case _:
-            return f"<{type(value).__name__}>"
+            shown = f"<{type(value).__name__}>"
+    return shown
 
 
-def show_exceptions(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def show_exceptions(
+    _logger: object, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
     """Replace `exc_info` by the exception's type and frames; its message stays out."""
     info = line.pop("exc_info", None)
     if info is True:
@@ -119,7 +122,7 @@ def exception_facts(error: BaseException) -> list[dict[str, object]]:
     """Return, from the error to its first cause, each one's type and its innermost frames."""
     facts: list[dict[str, object]] = []
     link: BaseException | None = error
-    while link is not None and len(facts) < 5:  # noqa: PLR2004 - a longer chain tells no more
+    while link is not None and len(facts) < _CHAIN:
         facts.append({"type": f"{type(link).__module__}.{type(link).__qualname__}", "at": _frames_of(link)})
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     return facts
@@ -130,9 +133,14 @@ def _frames_of(error: BaseException) -> list[str]:
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
-        frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
+        frames.append(f"{_short(code.co_filename)}:{trace.tb_lineno} {code.co_name}")
         trace = trace.tb_next
-    return frames[-12:]
+    return frames[-_FRAMES:]
+
+
+def _short(path: str) -> str:
+    """Return the module's own part of a path, without where this machine keeps it."""
+    return "/".join(path.rpartition("/site-packages/")[2].split("/")[-4:])
 
 
 def configure_logging(
@@ -179,7 +187,7 @@ def get_logger() -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
-def _named(service: str) -> Any:  # noqa: ANN401 - structlog's own type of a processor
+def _named(service: str) -> structlog.typing.Processor:
     def name(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         line["service"] = service
         return line

@@ -64,7 +64,11 @@ class _Spans:
         parent = None if traceparent is None else self._propagator.extract({"traceparent": traceparent})
         # The exception's message may hold content: the span gets its type alone.
         with self._tracer.start_as_current_span(
-            name, context=parent, attributes=dict(facts), record_exception=False, set_status_on_exception=False
+            name,
+            context=parent,
+            attributes=dict(facts),
+            record_exception=False,
+            set_status_on_exception=False,
         ) as span:
             try:
                 yield
