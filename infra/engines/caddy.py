@@ -99,6 +99,10 @@ class CaddyServer:
             while not self.root_certificate.exists():
                 yield
 
+    def ask_to_stop(self) -> None:
+        """Begin to end it, without waiting."""
+        self._daemon.ask_to_stop()
+
     def stop(self) -> None:
         """End the server in order."""
         self._daemon.stop()

@@ -1,11 +1,11 @@
-"""A server as a child of ours: it dies with us, is never started twice, and leaves no secret in its arguments."""
+"""A server as a child of ours: it dies with us, is never started twice, has no secret in its arguments."""
 
 import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -13,8 +13,8 @@ from typing import Protocol
 from infra.engines import kernel
 from infra.engines.errors import EngineFailed
 from infra.engines.folders import open_log, write_private
+from infra.engines.steps import advance
 
-_STEP_SECONDS = 0.01
 _ORPHAN_SECONDS = 15.0
 _PLAIN_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC"}
 
@@ -41,6 +41,10 @@ class Engine(Protocol):
         """Start, yielding while there is something to wait for; EngineFailed when it cannot be."""
         ...
 
+    def ask_to_stop(self) -> None:
+        """Begin to end it, without waiting."""
+        ...
+
     def stop(self) -> None:
         """End it in order, and by force when it does not listen."""
         ...
@@ -59,6 +63,7 @@ class Daemon:
         self._record = record
         self._child: subprocess.Popen[bytes] | None = None
         self._command: Command | None = None
+        self._asked = False
 
     @property
     def pid(self) -> int | None:
@@ -79,6 +84,7 @@ class Daemon:
         parent's death.
         """
         self._command = command
+        self._asked = False
         self._child = popen(command)
         remember(self._record, self._child.pid)
         return self._child.pid
@@ -87,10 +93,21 @@ class Daemon:
         """End what an earlier run left behind, yielding until it is gone."""
         yield from ending_of_orphan(self._record, by)
 
+    def ask_to_stop(self) -> None:
+        """Send the command's signal, once: some servers take a second one for impatience."""
+        if self.pid is not None and self._command is not None and not self._asked:
+            self._asked = True
+            os.kill(self.pid, self._command.stop_signal)
+
     def stop(self) -> None:
-        """Send the command's signal, wait, and kill what does not end; forget the record."""
+        """Ask, wait, and kill what does not end; forget the record."""
+        self.ask_to_stop()
         if self._child is not None and self._command is not None:
-            end(self._child, self._command)
+            try:
+                self._child.wait(self._command.stop_seconds)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+                self._child.wait()
         self._record.unlink(missing_ok=True)
 
 
@@ -118,17 +135,6 @@ def popen(command: Command) -> subprocess.Popen[bytes]:
         )
     finally:
         os.close(log)
-
-
-def end(child: subprocess.Popen[bytes], command: Command) -> None:
-    """End `child` by the command's signal, by SIGKILL when it takes longer than allowed."""
-    if child.poll() is None:
-        child.send_signal(command.stop_signal)
-        try:
-            child.wait(command.stop_seconds)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
 
 
 def remember(record: Path, pid: int) -> None:
@@ -169,34 +175,10 @@ def running(name: str, child: subprocess.Popen[bytes], log: Path) -> Iterator[No
         raise EngineFailed(name, f"ended with code {child.returncode}", log)
 
 
-def advance_together(steps: Iterable[Iterator[None]], timeout: float) -> None:
-    """Let several starts wait side by side in this one thread, until all are through.
-
-    TimeoutError after `timeout` seconds; the first error of a step ends all.
-    """
-    waiting = list(steps)
-    deadline = time.monotonic() + timeout
-    while waiting:
-        waiting = [step for step in waiting if _goes_on(step)]
-        if waiting and time.monotonic() > deadline:
-            msg = f"{len(waiting)} of the servers were not ready within {timeout:.0f} seconds"
-            raise TimeoutError(msg)
-        if waiting:
-            time.sleep(_STEP_SECONDS)
-
-
 def start(engine: Engine, timeout: float = 60.0) -> None:
     """Start one engine and return when it is ready; it is stopped again when it is not in time."""
     try:
-        advance_together([engine.starting()], timeout)
+        advance(engine.starting(), timeout)
     except BaseException:
         engine.stop()
         raise
-
-
-def _goes_on(step: Iterator[None]) -> bool:
-    try:
-        next(step)
-    except StopIteration:
-        return False
-    return True

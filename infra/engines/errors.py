@@ -17,7 +17,7 @@ class EngineMissing(EngineError):
 
     def __str__(self) -> str:
         """Say which wheel is missing."""
-        return f"{self.engine} is not installed: the wheel {self.wheel} is missing from this environment (make env)"
+        return f"{self.engine} is not installed: the wheel {self.wheel} is missing (make env)"
 
 
 @dataclass(eq=False)

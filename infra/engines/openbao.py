@@ -113,6 +113,10 @@ class OpenBaoServer:
                 raise EngineFailed(self.name, f"ended with code {self._daemon.exit_code}", self._log)
             yield
 
+    def ask_to_stop(self) -> None:
+        """Begin to end it, without waiting."""
+        self._daemon.ask_to_stop()
+
     def stop(self) -> None:
         """End the server in order."""
         self._daemon.stop()

@@ -116,6 +116,10 @@ class PostgresServer:
                 raise EngineFailed(self.name, f"ended with code {self._daemon.exit_code}", self._log)
             yield
 
+    def ask_to_stop(self) -> None:
+        """Begin to end it, without waiting."""
+        self._daemon.ask_to_stop()
+
     def stop(self) -> None:
         """End the sessions, write a checkpoint and end the postmaster."""
         self._daemon.stop()

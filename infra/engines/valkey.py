@@ -77,6 +77,10 @@ class ValkeyServer:
                 raise EngineFailed(self.name, f"ended with code {self._daemon.exit_code}", self._log)
             yield
 
+    def ask_to_stop(self) -> None:
+        """Begin to end it, without waiting."""
+        self._daemon.ask_to_stop()
+
     def stop(self) -> None:
         """End the server in order: it writes what it has not written."""
         self._daemon.stop()

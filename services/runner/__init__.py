@@ -1,1 +1,1 @@
-"""The runner: the only code that knows more than one service."""
+"""Starts, watches and stops everything: the only code that knows more than one service."""

@@ -1,0 +1,5 @@
+"""`python -m services.runner` is `muniment`."""
+
+from services.runner.cli import main
+
+main()

@@ -1,0 +1,226 @@
+"""The command `muniment`. Heavy imports wait for their command, so that `--help` answers at once."""
+
+import json
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from infra.engines.errors import EngineError
+from services.runner.errors import RunnerError
+
+app = typer.Typer(
+    name="muniment",
+    help="Messaging that can prove what was said, who saw it, what was kept and what was destroyed.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+tenant_app = typer.Typer(help="Make and list tenants of a running deployment.", no_args_is_help=True)
+app.add_typer(tenant_app, name="tenant")
+
+
+def _default_data() -> Path:
+    return Path.home() / ".local" / "share" / "muniment"
+
+
+Data = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        help="The data folder.",
+        default_factory=_default_data,
+        show_default="~/.local/share/muniment",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write facts for a program on standard output.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="The settings file; the environment overrides it.")
+]
+
+
+@app.command()
+def up(
+    data: Data,
+    port: Annotated[int, typer.Option(help="The port of the one origin, on 127.0.0.1; 0 takes any.")] = 8080,
+    gateways: Annotated[int, typer.Option(min=1, max=16, help="How many messaging gateways.")] = 2,
+    *,
+    demo: Annotated[bool, typer.Option("--demo", help="Make the demo tenant with its sign-ins.")] = False,
+    tls: Annotated[bool, typer.Option("--tls", help="Serve https with certificates of its own.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start the engines and all services, keep them running, stop them on Ctrl-C."""
+    from services.runner.up import Wish
+    from services.runner.up import up as bring_up
+
+    raise typer.Exit(bring_up(Wish(data.absolute(), port, gateways, tls, demo, as_json)))
+
+
+@app.command()
+def serve(
+    name: Annotated[str, typer.Argument(help="identity, keys, messaging or messaging-relay.")],
+    config: Config = None,
+    listen: Annotated[str | None, typer.Option(help="unix:/path or host:port.")] = None,
+    gateway: Annotated[str | None, typer.Option(help="The name of this messaging gateway.")] = None,
+    *,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Show the settings and end.")] = False,
+) -> None:
+    """Run one process of one service."""
+    from libs.host.settings import print_settings
+    from services.runner import serve as serving
+
+    environ = {**os.environ, **serving.overrides_of(name, listen, gateway)}
+    if print_config:
+        service, settings = serving.settings_of(name, config, environ)
+        print(print_settings(settings, service), end="")
+        return
+    raise typer.Exit(serving.serve(name, config, environ))
+
+
+@app.command()
+def migrate(
+    services: Annotated[
+        list[str] | None, typer.Argument(help="Which services; all of the file by default.")
+    ] = None,
+    config: Annotated[
+        Path, typer.Option("--config", help="One table [SERVICE] with admin = DSN, passwords = {role = …}.")
+    ] = Path("migrate.toml"),
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the databases of services to their newest revision (`up` does it for the embedded ones)."""
+    from libs.db.migrations import head_of
+    from libs.kernel.secrets import Secret
+    from services.runner.migrate import migrate_elsewhere
+
+    tables = _read_toml(config)
+    done: dict[str, str | None] = {}
+    for service in services or list(tables):
+        if service not in tables or "admin" not in tables[service]:
+            raise RunnerError(f"{config} has no table [{service}] with the administrator's address `admin`.")
+        passwords = {role: Secret(word) for role, word in tables[service].get("passwords", {}).items()}
+        migrate_elsewhere(service, Secret(tables[service]["admin"]), passwords)
+        done[service] = head_of(service)
+    print(json.dumps(done) if as_json else "\n".join(f"{name} is at {head}" for name, head in done.items()))
+
+
+@app.command()
+def doctor(
+    data: Data,
+    port: Annotated[int, typer.Option(help="The port that `up` would take.")] = 8080,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether Muniment can run here, and whether what runs is well."""
+    from services.runner.doctor import findings
+
+    seen = []
+    for finding in findings(data.absolute(), port):
+        seen.append(finding)
+        if not as_json:
+            print(f"{'ok' if finding.ok else 'NO':<3} {finding.check:<22} {finding.detail}")
+    if as_json:
+        print(json.dumps([{"check": f.check, "ok": f.ok, "detail": f.detail} for f in seen]))
+    raise typer.Exit(0 if all(finding.ok for finding in seen) else 1)
+
+
+@app.command()
+def demo(
+    data: Data,
+    corpus: Annotated[
+        Path | None, typer.Option(help="A corpus of messages; a small one is built in.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many messages.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Send a corpus live through many sockets, and count from places that can disagree."""
+    from services.runner.demo.command import run_demo
+
+    raise typer.Exit(run_demo(data=data.absolute(), corpus=corpus, limit=limit, as_json=as_json))
+
+
+@app.command()
+def bench(
+    area: Annotated[str, typer.Argument(help="What to measure.")] = "messaging",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Measure, each figure against a baseline of the same run."""
+    from services.runner.bench.command import run_bench
+
+    raise typer.Exit(run_bench(area, as_json=as_json))
+
+
+@tenant_app.command("create")
+def tenant_create(
+    slug: Annotated[str, typer.Argument(help="Its short name in addresses and sign-ins.")],
+    name: Annotated[str, typer.Argument(help="Its name for people.")],
+    data: Data,
+    *,
+    local_sign_in: Annotated[bool, typer.Option(help="Let people sign in by password.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Make a tenant."""
+    from services.runner.tenants import create_tenant
+
+    made = create_tenant(data.absolute(), slug, name, local_sign_in=local_sign_in)
+    print(json.dumps(made) if as_json else f"Made the tenant {slug} ({made['tenant']}).")
+
+
+@tenant_app.command("list")
+def tenant_list(data: Data, *, as_json: AsJson = False) -> None:
+    """List the tenants."""
+    from services.runner.tenants import list_tenants
+
+    tenants = list_tenants(data.absolute())
+    if as_json:
+        print(json.dumps(tenants))
+        return
+    for tenant in tenants:
+        print(f"{tenant['slug']:<24} {tenant['tenant']}  {tenant['name']}")
+
+
+@tenant_app.command("scim-token")
+def tenant_scim_token(
+    slug: Annotated[str, typer.Argument(help="The tenant's short name.")],
+    data: Data,
+    label: Annotated[str, typer.Option(help="What the token is for.")] = "directory",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Make a SCIM token for a tenant's directory; it is shown this once."""
+    from services.runner.tenants import create_scim_token
+
+    made = create_scim_token(data.absolute(), slug, label)
+    shown = f"Address: {made['address']}\nToken:   {made['token']}\nExpires: {made['expires_at']}"
+    print(json.dumps(made) if as_json else shown)
+
+
+def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError):
+        raise RunnerError(f"The settings file {path} cannot be read.") from None
+
+
+def main() -> NoReturn:
+    """Run the command line: a refusal is one sentence on standard error and a non-zero exit."""
+    from libs.host.settings import SettingsError
+
+    try:
+        app()
+    except (RunnerError, EngineError, SettingsError, TimeoutError) as error:
+        print(f"muniment: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

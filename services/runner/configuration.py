@@ -1,0 +1,71 @@
+"""The settings of every service, written for one deployment."""
+
+import base64
+import json
+from collections.abc import Mapping
+
+from infra.engines.folders import write_private
+from libs.authn.service_tokens import public_key_of
+from services.runner.deployment import Deployment
+
+Value = str | int | bool | Mapping[str, str]
+
+
+def settings_of(deployment: Deployment) -> dict[str, dict[str, Value]]:
+    """Return one table for each service. Where several processes share one, `serve` overrides `listen`."""
+    layout, kept = deployment.layout, deployment.kept
+
+    def common(service: str) -> dict[str, Value]:
+        return {
+            "listen": layout.address(service),
+            "database": deployment.role_dsn(f"{service}_app").reveal(),
+            "database_publisher": deployment.role_dsn(f"{service}_publisher").reveal(),
+            "redis": deployment.engines.valkey.url().reveal(),
+            "service_key": kept.seeds[service],
+            "peer_keys": {name: _public_key(seed) for name, seed in kept.seeds.items() if name != service},
+        }
+
+    return {
+        "identity": {
+            **common("identity"),
+            "database_resolver": deployment.role_dsn("identity_resolver").reveal(),
+            "keys_url": layout.address("keys"),
+        },
+        "keys": {
+            **common("keys"),
+            "vault_url": deployment.engines.openbao.address,
+            "vault_role_id": kept.vault_role_id,
+            "vault_secret_id": kept.vault_secret_id,
+        },
+        "messaging": {
+            **common("messaging"),
+            "listen": layout.address("messaging-relay"),
+            "database_writer": deployment.role_dsn("messaging_writer").reveal(),
+            "database_projector": deployment.role_dsn("messaging_projector").reveal(),
+            "keys_url": layout.address("keys"),
+            "identity_url": layout.address("identity"),
+        },
+    }
+
+
+def write_settings(deployment: Deployment) -> None:
+    """Write the settings file of the deployment, readable by its owner alone."""
+    write_private(deployment.layout.settings, toml_of(settings_of(deployment)).encode())
+
+
+def toml_of(tables: Mapping[str, Mapping[str, Value]]) -> str:
+    """Return the tables as TOML, of whose basic strings JSON's are a subset. Source: TOML 1.0."""
+    lines: list[str] = []
+    for name, table in tables.items():
+        lines += [f"[{name}]", *(f"{key} = {_value(value)}" for key, value in table.items()), ""]
+    return "\n".join(lines)
+
+
+def _value(value: Value) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_value(inner)}" for key, inner in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _public_key(seed: str) -> str:
+    return base64.b64encode(public_key_of(base64.b64decode(seed))).decode()
