@@ -1,1 +1,1 @@
-"""keys"""
+"""The key service's way to the vault."""

@@ -1,1 +1,1 @@
-"""keys"""
+"""What keys are, whom they serve and when they end: pure rules."""

@@ -1,1 +1,1 @@
-"""keys"""
+"""What the key service answers over HTTP."""

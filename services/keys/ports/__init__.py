@@ -1,1 +1,1 @@
-"""keys"""
+"""What the use cases need from outside."""

@@ -1,1 +1,1 @@
-"""keys"""
+"""The rows of the key service, in a PostgreSQL cluster of its own."""

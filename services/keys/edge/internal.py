@@ -1,0 +1,108 @@
+"""The routes that other services call; none of them is routed from outside."""
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from libs.contracts import internal as wire
+from libs.host.auth import PeerVerifier, require_service
+from libs.host.wire import wire_body, wire_response
+from libs.kernel.ids import ConversationId, DekId, TenantId
+from services.keys.domain.access import Access
+from services.keys.domain.deks import ClearDek, DekReference, DekWish, Obstacle, scope_of_message_keys
+from services.keys.domain.errors import BatchTooLarge
+from services.keys.usecases.lease_token_key import LeaseTokenKey
+from services.keys.usecases.obtain_deks import ObtainDeks
+from services.keys.usecases.obtain_fingerprint_key import ObtainFingerprintKey
+from services.keys.usecases.unwrap_deks import UnwrapDeks
+
+_SEALS_MESSAGES: Final = ("messaging",)
+_SIGNS_TOKENS: Final = ("identity",)
+_NO_STORE: Final = {"cache-control": "no-store"}
+
+
+def dek_routes(
+    verifier: PeerVerifier,
+    obtain: ObtainDeks,
+    unwrap: UnwrapDeks,
+    obtain_fingerprint: ObtainFingerprintKey,
+) -> APIRouter:
+    """Return the routes of data keys, for messaging alone."""
+    router = APIRouter(prefix="/internal", include_in_schema=False)
+    caller = require_service(verifier, _SEALS_MESSAGES)
+
+    @router.post("/deks/obtain")
+    async def obtain_deks(
+        service: Annotated[str, Depends(caller)],
+        request: Annotated[wire.ObtainDeks, Depends(wire_body(wire.ObtainDeks))],
+    ) -> Response:
+        _refuse_beyond_limit(request.items)
+        access = Access(service, request.purpose, request.act)
+        answers = await obtain([_wish_of(item) for item in request.items], access)
+        return _secret(wire.KeysOf(items=tuple(_dek_key_of(answer) for answer in answers)))
+
+    @router.post("/deks/unwrap")
+    async def unwrap_deks(
+        service: Annotated[str, Depends(caller)],
+        request: Annotated[wire.UnwrapDeks, Depends(wire_body(wire.UnwrapDeks))],
+    ) -> Response:
+        _refuse_beyond_limit(request.items)
+        access = Access(service, request.purpose, request.act)
+        references = [DekReference(TenantId(item.tenant), DekId(item.dek)) for item in request.items]
+        answers = await unwrap(references, access)
+        items = zip(references, answers, strict=True)
+        return _secret(wire.KeysOf(items=tuple(_dek_key_of(answer, named.dek) for named, answer in items)))
+
+    @router.post("/fingerprint-keys/obtain")
+    async def obtain_fingerprint_key(
+        service: Annotated[str, Depends(caller)],
+        request: Annotated[wire.ObtainFingerprintKey, Depends(wire_body(wire.ObtainFingerprintKey))],
+    ) -> Response:
+        access = Access(service, request.purpose, request.act)
+        key = await obtain_fingerprint(TenantId(request.tenant), access)
+        return _secret(wire.FingerprintKey(dek=key.dek, key=key.key))
+
+    return router
+
+
+def signing_key_routes(verifier: PeerVerifier, lease: LeaseTokenKey) -> APIRouter:
+    """Return the routes of signing keys, for identity alone."""
+    router = APIRouter(prefix="/internal", include_in_schema=False)
+
+    @router.post("/signing-keys/tokens/lease")
+    async def lease_token_key(
+        service: Annotated[str, Depends(require_service(verifier, _SIGNS_TOKENS))],
+        _request: Annotated[wire.LeaseSigningKey, Depends(wire_body(wire.LeaseSigningKey))],
+    ) -> Response:
+        leased = await lease(service)
+        return _secret(
+            wire.SigningKeyLease(kid=leased.kid, private=leased.private, not_after=leased.not_after)
+        )
+
+    return router
+
+
+def _refuse_beyond_limit(items: Sequence[object]) -> None:
+    if len(items) > wire.BATCH_LIMIT:
+        raise BatchTooLarge(wire.BATCH_LIMIT)
+
+
+def _wish_of(item: wire.DekWanted) -> DekWish:
+    scope = scope_of_message_keys(TenantId(item.tenant), ConversationId(item.conversation), item.epoch)
+    return DekWish(scope, None if item.exhausted is None else DekId(item.exhausted))
+
+
+def _dek_key_of(answer: ClearDek | Obstacle, dek: DekId | None = None) -> wire.DekKey:
+    """Return a key in clear, or what stands in its way to the key of the name `dek`, if it was named."""
+    if isinstance(answer, Obstacle):
+        return wire.DekKey(dek=dek, problem=answer.value)
+    return wire.DekKey(dek=answer.dek, key=answer.key, kek_version=answer.kek_version)
+
+
+def _secret(message: wire.Wire) -> Response:
+    """Return the message in a response that nothing on its way may keep."""
+    response = wire_response(message)
+    response.headers.update(_NO_STORE)
+    return response

@@ -1,0 +1,75 @@
+"""The rows of the key service, in transactions that its use cases own."""
+
+from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+from libs.kernel.ids import DekId, TenantId
+from services.keys.domain.access import Access
+from services.keys.domain.deks import Dek, DekScope
+from services.keys.domain.signing import SigningKey
+
+
+class TenantKeys(Protocol):
+    """One tenant's keys within one transaction.
+
+    What happens is published by the same transaction: `add_*` publishes what was made, `record_access`
+    what was handed out.
+    """
+
+    async def has_kek(self, kek: str) -> bool:
+        """Say whether the tenant's KEK is known to have been made."""
+        ...
+
+    async def add_kek(self, kek: str, version: int) -> None:
+        """Note that the KEK was made, once."""
+        ...
+
+    async def newest_deks(self, scopes: Collection[DekScope]) -> dict[DekScope, Dek]:
+        """Return the newest generation of each scope that has any."""
+        ...
+
+    async def deks_named(self, deks: Collection[DekId]) -> dict[DekId, Dek]:
+        """Return the tenant's keys of these names; those of other tenants do not exist here."""
+        ...
+
+    async def add_deks(self, deks: Sequence[Dek]) -> set[DekId]:
+        """Keep new keys and return those that were kept: another may have made the same generation first."""
+        ...
+
+    async def record_access(self, deks: Sequence[DekId], access: Access) -> None:
+        """Write the entry of the key-access log; `deks` is not empty."""
+        ...
+
+
+class SigningKeys(Protocol):
+    """The platform's signing keys within one transaction, and the facts that leave with it."""
+
+    async def find_newest(self, use: str) -> SigningKey | None:
+        """Return the key of this use with the greatest ordinal."""
+        ...
+
+    async def published(self, use: str, now: datetime) -> list[SigningKey]:
+        """Return the keys whose public half is still published, oldest first."""
+        ...
+
+    async def add(self, key: SigningKey) -> bool:
+        """Keep a new key; False when another took its ordinal first."""
+        ...
+
+    async def record_lease(self, kid: str, service: str) -> None:
+        """Publish that a service was given the key."""
+        ...
+
+
+class Keystore(Protocol):
+    """Opens transactions; each commits when its block ends without an error."""
+
+    def begin(self, tenant: TenantId) -> AbstractAsyncContextManager[TenantKeys]:
+        """Begin a transaction on the keys of one tenant."""
+        ...
+
+    def begin_signing(self) -> AbstractAsyncContextManager[SigningKeys]:
+        """Begin a transaction on the platform's signing keys."""
+        ...

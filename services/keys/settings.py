@@ -1,0 +1,31 @@
+"""The key service's settings."""
+
+import msgspec
+
+from libs.kernel.secrets import Secret
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table [keys] of the settings file, or MUNIMENT_KEYS_… in the environment."""
+
+    listen: str
+    """`unix:/path` or `host:port`."""
+    database: Secret
+    """Where the service's own PostgreSQL is, as the role keys_app."""
+    database_publisher: Secret
+    """The same, as the role keys_publisher."""
+    redis: Secret
+    """Where the streams are: a URL for redis-py."""
+    vault_url: str
+    vault_role_id: str
+    vault_secret_id: Secret
+    kek_mount: str = "transit"
+    """The Transit mount, which belongs to this service alone (see policies/vault/keys.hcl)."""
+    vault_ca: str = ""
+    """A file of certificates by which the vault is known; empty for the system's."""
+    service_key: Secret
+    """Base64 of this service's raw Ed25519 seed."""
+    peer_keys: dict[str, str]
+    """Service → base64 of its raw Ed25519 public key."""
+    signing_key_days: int = 30
+    """For how long one key signs access tokens; at least two days."""

@@ -1,0 +1,132 @@
+"""How the key service is put together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Final
+
+from fastapi import FastAPI
+from redis.asyncio import Redis
+
+from libs.authn.service_tokens import ServiceTokenVerifier, public_key_of
+from libs.contracts.streams import CONSUMERS
+from libs.db.pool import CrossingDatabase, TenantDatabase
+from libs.events.publisher import Publisher
+from libs.host.app import Lifespan, create_app
+from libs.host.outbox import outbox_routes
+from libs.kernel.clock import Clock, SystemClock
+from libs.kernel.ids import SystemIds
+from libs.kernel.randomness import SystemRandomness
+from libs.telemetry.metrics import Metrics
+from libs.telemetry.tracing import Tracing
+from services.keys.adapters.openbao import TransitVault, VaultAccess
+from services.keys.edge.http import PREFIX, public_routes
+from services.keys.edge.internal import dek_routes, signing_key_routes
+from services.keys.edge.problems import PROBLEMS
+from services.keys.settings import Settings
+from services.keys.store.keystore import PostgresKeystore
+from services.keys.usecases.lease_token_key import LeaseTokenKey
+from services.keys.usecases.obtain_deks import ObtainDeks
+from services.keys.usecases.obtain_fingerprint_key import ObtainFingerprintKey
+from services.keys.usecases.publish_token_keys import PublishTokenKeys
+from services.keys.usecases.unwrap_deks import UnwrapDeks
+
+SERVICE: Final = "keys"
+
+
+def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """Return the key service's process; it connects when it starts. `clock` stands for the machine's."""
+    clock = clock or SystemClock()
+    randomness = SystemRandomness()
+    ids = SystemIds(clock, randomness)
+    metrics, tracing = Metrics(SERVICE), Tracing(SERVICE)
+
+    database = TenantDatabase(settings.database, SERVICE)
+    publishing = CrossingDatabase(settings.database_publisher, f"{SERVICE}-publisher")
+    redis = Redis.from_url(settings.redis.reveal())
+    vault = TransitVault(_vault_access_of(settings), clock, metrics)
+    keystore = PostgresKeystore(database, clock, ids, tracing)
+    publisher = Publisher(
+        publishing, redis, SERVICE, consumers=CONSUMERS[SERVICE], clock=clock, metrics=metrics
+    )
+
+    obtain_deks = ObtainDeks(keystore, vault, ids, randomness)
+    lifetime = timedelta(days=settings.signing_key_days)
+    lease = LeaseTokenKey(keystore, vault, clock, randomness, public_key_of, lifetime)
+    verifier = ServiceTokenVerifier(SERVICE, settings.peer_keys, clock)
+    publishes = _Task(publisher.run)
+    return create_app(
+        SERVICE,
+        title="Muniment keys",
+        prefix=PREFIX,
+        routers=[
+            public_routes(PublishTokenKeys(keystore, clock)),
+            dek_routes(verifier, obtain_deks, UnwrapDeks(keystore, vault), ObtainFingerprintKey(obtain_deks)),
+            signing_key_routes(verifier, lease),
+            outbox_routes(SERVICE, publishing, verifier),
+        ],
+        problems=PROBLEMS,
+        lifespan=_lifespan(database, publishing, redis, vault, publishes),
+        readiness={"database": keystore.answers, "vault": vault.answers, "publisher": publishes.runs},
+        metrics=metrics,
+        tracing=tracing,
+        ids=ids,
+    )
+
+
+PROCESSES: Final[Mapping[str, Callable[[Settings], FastAPI]]] = {SERVICE: build}
+
+
+class _Task:
+    """One background task of the process, which should never end by itself."""
+
+    def __init__(self, run: Callable[[], Coroutine[None, None, None]]) -> None:
+        self._run = run
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def runs(self) -> bool:
+        """Say whether the task is running."""
+        return self._task is not None and not self._task.done()
+
+
+def _lifespan(
+    database: TenantDatabase,
+    publishing: CrossingDatabase,
+    redis: Redis,
+    vault: TransitVault,
+    publishes: _Task,
+) -> Lifespan:
+    """Return what happens around serving: connect, publish, and let go of everything in reverse order."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for pool in (database, publishing):
+                await pool.open()
+                stack.push_async_callback(pool.close)
+            stack.push_async_callback(redis.aclose)
+            stack.push_async_callback(vault.close)
+            await stack.enter_async_context(publishes)
+            yield
+
+    return lifespan
+
+
+def _vault_access_of(settings: Settings) -> VaultAccess:
+    return VaultAccess(
+        settings.vault_url,
+        settings.vault_role_id,
+        settings.vault_secret_id,
+        settings.kek_mount,
+        settings.vault_ca,
+    )
