@@ -47,7 +47,7 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     subject: str | None = None
     datacontenttype: str = CONTENT_TYPE
     traceparent: str | None = None
-    data: msgspec.Raw = msgspec.Raw(b"{}")
+    data: msgspec.Raw
 
 
 class TenantCreated(Event, frozen=True, kw_only=True):

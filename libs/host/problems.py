@@ -17,6 +17,7 @@ from starlette.responses import Response
 from libs.authn.errors import RevocationsUnknown, Unauthenticated, VerificationUnavailable
 from libs.contracts.problems import MEDIA_TYPE, FieldError, Problem
 from libs.db.errors import DatabaseUnavailable, RoleTooPowerful, TransactionAborted
+from libs.events.errors import CursorAhead, GapUnfilled, ReplayFailed, StreamIncomplete
 from libs.host.clients import PeerNotFound, PeerRefused, PeerUnavailable
 from libs.host.errors import BodyUnreadable, ServiceNotAllowed, Unready
 from libs.kernel.errors import DomainError
@@ -55,6 +56,10 @@ LIBRARY_PROBLEMS: Final[ProblemTable] = {
     DatabaseUnavailable: ProblemRow(503, "urn:problem:unavailable", "Try again later"),
     TransactionAborted: ProblemRow(500, "urn:problem:internal", "Internal error"),
     RoleTooPowerful: ProblemRow(500, "urn:problem:internal", "Internal error"),
+    CursorAhead: ProblemRow(409, "urn:problem:cursor-ahead", "The source never gave out that position"),
+    GapUnfilled: ProblemRow(500, "urn:problem:internal", "Internal error"),
+    StreamIncomplete: ProblemRow(500, "urn:problem:internal", "Internal error"),
+    ReplayFailed: ProblemRow(409, "urn:problem:replay-failed", "The event failed again"),
     ServiceNotAllowed: ProblemRow(403, "urn:problem:service-not-allowed", "This service may not ask that"),
     BodyUnreadable: ProblemRow(400, "urn:problem:malformed", "The request cannot be read"),
     Unready: ProblemRow(503, "urn:problem:unready", "Not ready", "not ready: {names}"),
