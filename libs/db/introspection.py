@@ -1,4 +1,4 @@
-"""What the database itself says about rights and policies, for migrations and for the architecture's tests."""
+"""What the database itself says about rights and policies, for migrations and tests of the house."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple

@@ -18,11 +18,10 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 from libs.db.names import identifier_of, owner_of
 from libs.db.provision import provision
 from libs.db.roles import CrossingRole, apply_grants, read_crossing_roles, roles_of
-from libs.db.tables import PARTITIONS, TENANT_MATCHES, create_outbox, create_projection, tenant_table
+from libs.db.tables import TENANT_MATCHES, create_outbox, create_projection, tenant_table
 from libs.kernel.secrets import Secret
 
 __all__ = [
-    "PARTITIONS",
     "TENANT_MATCHES",
     "create_outbox",
     "create_projection",

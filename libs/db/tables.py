@@ -5,9 +5,8 @@ Every function takes Alembic's `op` and runs as the owner of the schema.
 
 from typing import Protocol
 
+from libs.contracts.streams import PARTITIONS
 from libs.db.names import app_role_of, identifier_of, table_of
-
-PARTITIONS = 64  # logical partitions of every outbox, for ever: a change would reorder what was published
 
 TENANT_MATCHES = "tenant = NULLIF(current_setting('app.tenant', true), '')::uuid"
 """The one row policy: a tenant that was never set is NULL, one that was reset is '', and neither matches."""

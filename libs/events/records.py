@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from uuid import UUID
 
-from libs.db.tables import PARTITIONS
+from libs.contracts.streams import PARTITIONS
 from libs.kernel.framing import framed
 from libs.kernel.ids import TenantId
-
-__all__ = ["PARTITIONS", "Cursors", "OutboxRecord", "StreamRecord", "partition_of", "stream_of"]
 
 Cursors = dict[int, int]
 """Partition → position of the last event that was taken into account there."""
@@ -42,8 +40,3 @@ def partition_of(*keys: UUID) -> int:
     """
     digest = blake2b(framed(*(key.bytes for key in keys)), digest_size=8).digest()
     return int.from_bytes(digest) % PARTITIONS
-
-
-def stream_of(source: str, part: int) -> str:
-    """Return the key of the Redis stream that copies one partition of `source`."""
-    return f"muniment:{{{source}:{part}}}"

@@ -1,0 +1,50 @@
+"""Telling an event that cannot be taken in from a world that is not ready for it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import psycopg
+from redis.exceptions import RedisError
+
+from libs.contracts.events import CloudEvent, decode
+from libs.db.errors import DatabaseUnavailable
+from libs.db.pool import Transaction
+from libs.events.records import StreamRecord
+
+Apply = Callable[[Transaction, CloudEvent, int], Awaitable[None]]
+"""The effect of one event, at its position, by statements of the given transaction alone."""
+
+WORLD_AWAY = (
+    DatabaseUnavailable,
+    psycopg.OperationalError,  # also deadlocks and timeouts: the same event may succeed next time
+    psycopg.InterfaceError,
+    psycopg.errors.UndefinedTable,  # code that is ahead of its migration, or without its rights:
+    psycopg.errors.UndefinedColumn,  # parking every tenant's events for that would help nobody
+    psycopg.errors.InsufficientPrivilege,
+    RedisError,
+    OSError,
+    TimeoutError,
+)
+"""What is nobody's event's fault, and is waited out."""
+
+
+@dataclass(eq=False)
+class EffectFailed(Exception):
+    """An event's effect was refused for a reason that lies in the event."""
+
+    record: StreamRecord
+    reason: str
+
+
+async def apply_record(apply: Apply, tx: Transaction, record: StreamRecord) -> None:
+    """Decode `record` and run its effect. Raises EffectFailed, or one of WORLD_AWAY as it is.
+
+    The reason names the error's type alone: its text may hold content.
+    """
+    try:
+        event, _ = decode(record.body)
+        await apply(tx, event, record.position)
+    except WORLD_AWAY:
+        raise
+    except Exception as error:
+        raise EffectFailed(record, type(error).__name__) from error

@@ -1,0 +1,198 @@
+"""The projector: applies a source's events in order, each with exactly one effect.
+
+Cursor and effect are committed together, so a crash loses both or neither. An event that cannot be
+applied parks its tenant: it and the tenant's later ones wait, in order, and nobody else does.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from libs.contracts.streams import PARTITIONS
+from libs.db.pool import CrossingDatabase
+from libs.events.effects import WORLD_AWAY, Apply, EffectFailed, apply_record
+from libs.events.errors import ReplayFailed
+from libs.events.projection import ProjectionRows
+from libs.events.records import Cursors, StreamRecord
+from libs.events.reporter import CursorReporter, ReportCursors
+from libs.events.signs import ConsumerSigns
+from libs.events.stream_reader import FetchGap, StreamReader
+from libs.kernel.clock import Clock
+from libs.kernel.ids import TenantId
+from libs.telemetry.metrics import Metrics
+
+TRIES = 3
+WAIT_SECONDS = 1.0
+RETRY_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 1.0
+_RECORDS_A_TRANSACTION = 500
+_BEHIND_PARKED = "follows a parked event"
+
+
+class Projector:
+    """Keeps one projection of one source; several may run, and each event still has one effect."""
+
+    def __init__(  # noqa: PLR0913 - each is a dependency that somebody else owns
+        self,
+        name: str,
+        source: str,
+        *,
+        schema: str,
+        database: CrossingDatabase,
+        redis: Redis,
+        apply: Apply,
+        fetch_gap: FetchGap,
+        report_cursors: ReportCursors,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        """Apply the events of `source` as consumer `name`, with the projection tables of `schema`.
+
+        `apply(tx, event, position)` makes the effect by statements of `tx` alone: it may be run again
+        when the transaction did not commit. `redis` must not decode answers.
+        """
+        self._signs = ConsumerSigns("projector", name, source, metrics)
+        self._rows = ProjectionRows(schema, name, source)
+        self._database = database
+        self._reader = StreamReader(redis, source, fetch_gap, clock, self._signs)
+        self._reporter = CursorReporter(name, report_cursors, self._signs)
+        self._apply = apply
+        self._cursors: Cursors = {}
+
+    async def run(self) -> None:
+        """Project until cancelled; outages of PostgreSQL, Redis and the owner are waited out."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._project())
+            tasks.create_task(self._reporter.run(self._reported_cursors))
+
+    async def catch_up(self) -> int:
+        """Apply everything that is in the streams now, report the cursors, and return the number of events.
+
+        Raises what `WORLD_AWAY` names when PostgreSQL or Redis is away.
+        """
+        await self._load()
+        taken = 0
+        while newly := await self._round(wait_seconds=0):
+            taken += newly
+        await self._reporter.report(dict(self._cursors))
+        return taken
+
+    async def replay_parked(self, tenant: TenantId) -> int:
+        """Apply the parked events of `tenant` in order and let it go on; return their number.
+
+        Raises ReplayFailed at the first that fails again; those before it are applied, the rest waits.
+        """
+        replayed = 0
+        while await self._replay_next(tenant):
+            replayed += 1
+        return replayed
+
+    async def _project(self) -> None:
+        pause = RETRY_SECONDS
+        while True:
+            try:
+                if not self._cursors:
+                    await self._load()
+                await self._round(WAIT_SECONDS)
+            except WORLD_AWAY as error:
+                self._signs.waits_for("redis" if isinstance(error, RedisError) else "postgresql", error)
+                self._cursors = {}
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            else:
+                self._signs.goes_on()
+                pause = RETRY_SECONDS
+
+    async def _load(self) -> None:
+        async with self._database.begin() as tx:
+            await self._rows.begin_at_zero(tx)
+            self._cursors = await self._rows.cursors(tx)
+
+    async def _reported_cursors(self) -> Cursors:
+        return dict(self._cursors)
+
+    async def _round(self, wait_seconds: float) -> int:
+        """Read once, take in what came, and return the number of events."""
+        batch = await self._reader.read(self._cursors, wait_seconds)
+        records = [record for part in sorted(batch) for record in batch[part]]
+        taken = 0
+        for start in range(0, len(records), _RECORDS_A_TRANSACTION):
+            taken += await self._take_in(records[start : start + _RECORDS_A_TRANSACTION])
+        return taken
+
+    async def _take_in(self, records: Sequence[StreamRecord]) -> int:
+        """Take in `records` by one transaction, or one by one when an effect among them fails."""
+        try:
+            return await self._commit(records)
+        except EffectFailed:
+            return sum([await self._take_in_alone(record) for record in records])
+
+    async def _take_in_alone(self, record: StreamRecord) -> int:
+        """Take in one record, or park it after three tries."""
+        reason = ""
+        for attempt in range(TRIES):
+            await asyncio.sleep(attempt * RETRY_SECONDS)
+            try:
+                return await self._commit([record])
+            except EffectFailed as failure:
+                reason = failure.reason
+        taken = await self._commit([record], condemned=reason)
+        self._signs.put_aside(record, reason)
+        return taken
+
+    async def _commit(self, records: Sequence[StreamRecord], condemned: str | None = None) -> int:
+        """Commit the effects of those `records` whose turn it is, with their cursors; return their number.
+
+        Events of parked tenants, and all when `condemned` says why, are parked instead.
+        """
+        async with self._database.begin() as tx:
+            cursors = await self._rows.locked_cursors(tx, {record.part for record in records})
+            parked = await self._rows.parked_among(tx, {record.tenant for record in records})
+            due = in_turn(records, cursors)
+            waiting = 0
+            for record in due:
+                if condemned is not None:
+                    await self._rows.park(tx, record, condemned)
+                elif record.tenant in parked:
+                    await self._rows.park(tx, record, _BEHIND_PARKED)
+                    waiting += 1
+                else:
+                    await apply_record(self._apply, tx, record)
+                cursors[record.part] = record.position
+            await self._rows.advance(tx, cursors)
+        self._cursors.update(cursors)
+        self._signs.took_in(len(due))
+        self._signs.waits_behind(waiting)
+        return len(due)
+
+    async def _replay_next(self, tenant: TenantId) -> bool:
+        """Apply the first parked event of `tenant`; return False when there is none.
+
+        All cursors are locked meanwhile: no later event of the tenant can pass the parked ones.
+        """
+        async with self._database.begin() as tx:
+            await self._rows.locked_cursors(tx, range(PARTITIONS))
+            records = await self._rows.parked_of(tx, tenant, limit=1)
+            for record in records:
+                try:
+                    await apply_record(self._apply, tx, record)
+                except EffectFailed as failure:
+                    raise ReplayFailed(tenant, record.part, record.position, failure.reason) from failure
+                await self._rows.unpark(tx, record)
+        return bool(records)
+
+
+def in_turn(records: Sequence[StreamRecord], cursors: Cursors) -> list[StreamRecord]:
+    """Return those of `records`, each partition's in order, that continue `cursors` without a gap.
+
+    What lies at or below a cursor has had its effect; what lies behind a gap has to come again.
+    """
+    reached = dict(cursors)
+    due: list[StreamRecord] = []
+    for record in records:
+        if record.position == reached[record.part] + 1:
+            reached[record.part] = record.position
+            due.append(record)
+    return due
