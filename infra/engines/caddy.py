@@ -2,6 +2,7 @@
 
 import importlib.util
 import socket
+import ssl
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
@@ -95,9 +96,6 @@ class CaddyServer:
             if self.pid is None:
                 raise EngineFailed(self.name, f"ended with code {self._daemon.exit_code}", self._log)
             yield
-        if self.edge.tls:
-            while not self.root_certificate.exists():
-                yield
 
     def ask_to_stop(self) -> None:
         """Begin to end it, without waiting."""
@@ -108,8 +106,12 @@ class CaddyServer:
         self._daemon.stop()
 
     def _answers(self) -> bool:
+        """Say whether the port takes connections, and under TLS whether a certificate is ready."""
         try:
-            socket.create_connection(("127.0.0.1", self.edge.port), timeout=1).close()
+            with socket.create_connection(("127.0.0.1", self.edge.port), timeout=1) as connection:
+                if self.edge.tls:
+                    trust = ssl.create_default_context(cafile=self.root_certificate)
+                    trust.wrap_socket(connection, server_hostname="127.0.0.1").close()
         except OSError:
             return False
         return True

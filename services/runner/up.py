@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from infra.engines.daemon import Engine
+from infra.engines.daemon import Engine, ending_of_orphan
 from infra.engines.errors import EngineError
 from infra.engines.folders import write_private
 from infra.engines.steps import side_by_side
@@ -22,6 +23,7 @@ from services.runner.configuration import write_settings
 from services.runner.deployment import (
     SERVICES,
     Deployment,
+    Layout,
     Plan,
     app_role_of_vault,
     free_port,
@@ -56,14 +58,15 @@ def up(wish: Wish) -> int:
     """Bring everything up, keep it up until a signal, bring it down; return the exit code."""
     os.umask(0o077)
     with locked(wish.data) as lock, StopSignals() as signals:
-        plan = Plan(_usable_port(wish.port), wish.gateways, wish.tls)
         layout = layout_of(wish.data)
         layout.facts.unlink(missing_ok=True)
         clock = SystemClock()
         journal = Journal(layout.log("runner"), clock, quiet=wish.as_json)
+        supervisor = Supervisor(journal, clock, signals)
+        supervisor.bring_up(_clearing(layout))
+        plan = Plan(_usable_port(wish.port), wish.gateways, wish.tls)
         roles = [role for service in SERVICES for role in login_roles_of(service)]
         deployment = prepared(layout, plan, roles, SystemRandomness())
-        supervisor = Supervisor(journal, clock, signals)
         run = _Run(deployment, supervisor, journal, lock, wish)
         try:
             supervisor.bring_up(run.bringing_up())
@@ -184,6 +187,12 @@ class _Run:
         return ServiceChild(
             name, run, layout.sockets / name, layout.record(name), layout.log(name), (self._lock,)
         )
+
+
+def _clearing(layout: Layout) -> Iterator[None]:
+    """End what a killed runner left behind: the kernel has asked it to end already, but not waited."""
+    records = layout.run.glob("*.pid")
+    return side_by_side(*(ending_of_orphan(record, signal.SIGINT) for record in records))
 
 
 def _usable_port(port: int) -> int:
