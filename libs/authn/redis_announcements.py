@@ -13,7 +13,7 @@ class PubSubClient(Protocol):
         """Return a subscription, used as an asynchronous context."""
         ...
 
-    async def publish(self, channel: str, message: bytes) -> Any:
+    def publish(self, channel: str, message: bytes) -> Any:
         """Send one message to whoever listens now."""
         ...
 

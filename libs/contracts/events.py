@@ -257,10 +257,10 @@ def decode(body: bytes) -> tuple[CloudEvent, Event | None]:
     if envelope.specversion != SPEC_VERSION:
         msg = "the envelope is not of CloudEvents 1.0"
         raise MalformedEvent(msg)
-    return envelope, _event_of(envelope)
+    return envelope, event_of(envelope)
 
 
-def _event_of(envelope: CloudEvent) -> Event | None:
+def event_of(envelope: CloudEvent) -> Event | None:
     reader = _READERS.get(envelope.type)
     if reader is None:
         return None

@@ -29,6 +29,7 @@ Cursors = dict[UUID, Seq]
 class CloseCode(IntEnum):
     """Why a socket ends."""
 
+    NORMAL = 1000
     BINARY_OR_UNREADABLE = 1003
     MALFORMED = 1007
     OVERSIZED = 1009

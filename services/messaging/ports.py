@@ -73,8 +73,9 @@ class LogTransaction(Protocol):
         created: Mapping[ConversationKey, ConversationKind],
         clients: Sequence[ClientKey],
     ) -> tuple[dict[ConversationKey, Head], dict[ClientKey, KnownSend]]:
-        """Lock the heads of `keys` in their order, make those of `created` that are missing, and return
-        the locked heads with the sends that were committed under `clients` before.
+        """Lock the heads of `keys`, in their order; those of `created` that are missing are made.
+
+        Return the locked heads, and the sends that were committed under `clients` before.
         """
         ...
 
@@ -138,9 +139,7 @@ class LogReader(Protocol):
         """Return who takes part in a conversation now."""
         ...
 
-    async def entries(
-        self, key: ConversationKey, after: int, until: int, limit: int
-    ) -> list[StoredEntry]:
+    async def entries(self, key: ConversationKey, after: int, until: int, limit: int) -> list[StoredEntry]:
         """Return at most `limit` entries with `after` < seq ≤ `until`, in order."""
         ...
 

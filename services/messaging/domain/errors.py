@@ -63,21 +63,21 @@ class MarkRefused(DomainError):
 class KeysUnavailable(DomainError):
     """The key service cannot give a key now; nothing was stored, and the same send may be repeated."""
 
-    retry_after: float = 1.0
+    retry_after_seconds: float = 1.0
 
 
 @dataclass(eq=False)
 class LogUnavailable(DomainError):
     """The log cannot be written or read now; repeating the same client id is safe."""
 
-    retry_after: float = 1.0
+    retry_after_seconds: float = 1.0
 
 
 @dataclass(eq=False)
 class Overloaded(DomainError):
     """More sends wait for their commit than may wait; repeating the same client id is safe."""
 
-    retry_after: float = 1.0
+    retry_after_seconds: float = 1.0
 
 
 @dataclass(eq=False)

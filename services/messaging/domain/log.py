@@ -102,9 +102,7 @@ def plan_commit(
             entry = outcome.entry
             plan.heads[draft.key] = moved[draft.key] = Head(entry.seq, entry.members_version)
             if (client := client_key_of(draft)) is not None:
-                seen[client] = KnownSend(
-                    draft.key.conversation, entry.seq, draft.message, draft.fingerprint
-                )
+                seen[client] = KnownSend(draft.key.conversation, entry.seq, draft.message, draft.fingerprint)
     return plan
 
 
@@ -115,12 +113,8 @@ def _outcome_of(draft: Draft, head: Head | None, seen: Mapping[ClientKey, KnownS
     client = client_key_of(draft)
     earlier = seen.get(client) if client is not None else None
     if client is not None and earlier is not None:
-        same = (
-            earlier.conversation == draft.key.conversation and earlier.fingerprint == draft.fingerprint
-        )
-        return (
-            Repeated(earlier.seq, earlier.message) if same else Refused(ClientIdConflict(client.client_id))
-        )
+        same = earlier.conversation == draft.key.conversation and earlier.fingerprint == draft.fingerprint
+        return Repeated(earlier.seq, earlier.message) if same else Refused(ClientIdConflict(client.client_id))
     if draft.kind is EntryKind.CONVERSATION_CREATED and head.last_seq > 0:
         return Repeated(1, draft.message)
     if draft.members_version != head.members_version:

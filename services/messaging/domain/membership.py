@@ -50,6 +50,12 @@ class Standing(NamedTuple):
         """Whether the principal is a participant now."""
         return self.spans[-1].until_seq is None
 
+    @property
+    def last_visible(self) -> int:
+        """The last `seq` that the principal may see."""
+        until = self.spans[-1].until_seq
+        return self.last_seq if until is None else until
+
     def missed(self, cursor: int, last_seq: int) -> list[Missed]:
         """Return, in order, what a device at `cursor` lacks of a log that ends at `last_seq`."""
         ranges = (

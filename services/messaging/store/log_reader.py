@@ -121,7 +121,7 @@ class PostgresLogReader:
             raise LogUnavailable from error
 
 
-def _standing(row: Any) -> Standing:  # noqa: ANN401 - a row's fields are the columns of its statement
+def _standing(row: Any) -> Standing:
     return Standing(
         kind=ConversationKind(row.kind),
         spans=tuple(Span(*span) for span in zip(row.from_seqs, row.until_seqs, strict=True)),
@@ -131,7 +131,7 @@ def _standing(row: Any) -> Standing:  # noqa: ANN401 - a row's fields are the co
     )
 
 
-def _stored(row: Any) -> StoredEntry:  # noqa: ANN401 - a row's fields are the columns of its statement
+def _stored(row: Any) -> StoredEntry:
     return StoredEntry(
         seq=row.seq,
         kind=EntryKind(row.kind),

@@ -44,15 +44,17 @@ _FIND_SENDS = """
 
 _INSERT_SENDS = """
     INSERT INTO messaging.client_send (tenant, principal, client_id, conversation, seq, message, fingerprint)
-    SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::bigint[], %s::uuid[], %s::bytea[])"""
+    SELECT * FROM unnest(
+        %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::bigint[], %s::uuid[], %s::bytea[])"""
 
 _INSERT_ENTRIES = """
     INSERT INTO messaging.entry (tenant, conversation, seq, kind, revision, message, actor, device, sent_at,
         members_version, subjects, metadata_salt, metadata_commitment, body_commitment)
     SELECT e.tenant, e.conversation, e.seq, e.kind, e.revision, e.message, e.actor, e.device, e.sent_at,
            e.members_version, e.subjects::uuid[], e.metadata_salt, e.metadata_commitment, e.body_commitment
-      FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::smallint[], %s::integer[], %s::uuid[], %s::uuid[],
-                  %s::uuid[], %s::timestamptz[], %s::bigint[], %s::text[], %s::bytea[], %s::bytea[], %s::bytea[])
+      FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::smallint[], %s::integer[], %s::uuid[],
+                  %s::uuid[], %s::uuid[], %s::timestamptz[], %s::bigint[], %s::text[], %s::bytea[],
+                  %s::bytea[], %s::bytea[])
         AS e (tenant, conversation, seq, kind, revision, message, actor, device, sent_at,
               members_version, subjects, metadata_salt, metadata_commitment, body_commitment)"""
 
@@ -73,7 +75,8 @@ _OPEN_SPANS = """
 
 _CLOSE_SPANS = """
     UPDATE messaging.participant_span s SET until_seq = k.seq
-      FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::bigint[]) AS k (tenant, conversation, principal, seq)
+      FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::bigint[])
+        AS k (tenant, conversation, principal, seq)
      WHERE s.tenant = k.tenant AND s.conversation = k.conversation AND s.principal = k.principal
        AND s.until_seq IS NULL"""
 
@@ -124,8 +127,9 @@ class PostgresLogTransaction:
         created: Mapping[ConversationKey, ConversationKind],
         clients: Sequence[ClientKey],
     ) -> tuple[dict[ConversationKey, Head], dict[ClientKey, KnownSend]]:
-        """Lock the heads in their order, and read the sends that exist: after the lock, so that no
-        earlier commit on these conversations can be missed.
+        """Lock the heads in their order, then read the sends that exist.
+
+        After the lock, so that no earlier commit on these conversations can be missed.
         """
         run = self._connection.execute
         if created:

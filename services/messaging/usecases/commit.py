@@ -7,6 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from libs.kernel.errors import DomainError
 from services.messaging.domain.entries import ConversationKey, ConversationKind, Draft, Entry, EntryKind
@@ -43,6 +44,14 @@ class Pending:
     redecide: Redecide
     body: bytes | None = None
     origin: object | None = None
+
+
+class Commit(Protocol):
+    """Takes drafts for a commit."""
+
+    def submit(self, pending: Pending) -> None:
+        """Queue a draft for the next commit; raises Overloaded when too many wait already."""
+        ...
 
 
 class GroupCommit:
@@ -151,12 +160,22 @@ class GroupCommit:
         self._waiting.extendleft(reversed(again))
 
 
+class SpreadCommit:
+    """Several group commits side by side; the drafts of a conversation always go to the same one."""
+
+    def __init__(self, writers: Sequence[GroupCommit]) -> None:
+        """Spread over `writers`."""
+        self.writers = writers
+
+    def submit(self, pending: Pending) -> None:
+        """Queue a draft for the next commit of its writer; raises Overloaded when too many wait."""
+        self.writers[pending.draft.key.conversation.int % len(self.writers)].submit(pending)
+
+
 def _created(drafts: Sequence[Draft]) -> dict[ConversationKey, ConversationKind]:
     """Return the conversations that these drafts create."""
     return {
-        draft.key: draft.conversation_kind
-        for draft in drafts
-        if draft.kind is EntryKind.CONVERSATION_CREATED
+        draft.key: draft.conversation_kind for draft in drafts if draft.kind is EntryKind.CONVERSATION_CREATED
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from libs.contracts.socket import Body
+from libs.contracts.socket import Body, body_bytes
 from libs.kernel.ids import ConversationId, PrincipalId
 from services.messaging.domain.entries import ConversationKey, ConversationKind, Draft, EntryKind
 from services.messaging.domain.errors import ParticipantUnknown
@@ -20,8 +20,7 @@ from services.messaging.domain.membership import (
 )
 from services.messaging.ports import Actor, LogReader
 from services.messaging.usecases.access import CHANGE, Access
-from services.messaging.usecases.commit import GroupCommit, Pending, Redecide
-from services.messaging.usecases.entries import body_bytes
+from services.messaging.usecases.commit import Commit, Pending, Redecide
 from services.messaging.usecases.seal import Act, Seal
 
 Decide = Callable[
@@ -33,7 +32,7 @@ Decide = Callable[
 class Converse:
     """Creates conversations and changes their participants, as entries of their logs."""
 
-    def __init__(self, access: Access, reader: LogReader, seal: Seal, commit: GroupCommit) -> None:
+    def __init__(self, access: Access, reader: LogReader, seal: Seal, commit: Commit) -> None:
         """Decide by `access` on what `reader` tells, seal by `seal`, and commit by `commit`."""
         self._access = access
         self._reader = reader

@@ -113,7 +113,7 @@ class Deliver:
     def committed(self, committed: Sequence[tuple[Pending, Entry]]) -> None:
         """Deliver what this gateway committed, and hurry it, sealed, to the other gateways."""
         batches: dict[ConversationKey, list[LiveEntry]] = {}
-        for pending, entry in committed:
+        for _, entry in committed:
             key = entry.draft.key
             batches.setdefault(key, []).append(_live_entry(entry))
         self._live.publish([LiveBatch(*key, entries) for key, entries in batches.items()])
@@ -137,8 +137,7 @@ class Deliver:
 
     def _opened(self, key: ConversationKey, entries: Iterable[LiveEntry]) -> list[tuple[int, Item]]:
         return [
-            (entry.seq, Item(shown_from_record(key, entry, self._keys, disposed=False)))
-            for entry in entries
+            (entry.seq, Item(shown_from_record(key, entry, self._keys, disposed=False))) for entry in entries
         ]
 
     async def _arrived_cold(self, key: ConversationKey, entries: Sequence[LiveEntry]) -> None:
@@ -149,9 +148,7 @@ class Deliver:
 
     def _concerns(self, key: ConversationKey, subjects: Iterable[object]) -> bool:
         """Tell whether anybody at this gateway takes part, or is being brought in."""
-        return key in self._channels or any(
-            (key.tenant, subject) in self._sockets for subject in subjects
-        )
+        return key in self._channels or any((key.tenant, subject) in self._sockets for subject in subjects)
 
     def _accept(self, key: ConversationKey, items: Sequence[tuple[int, Item]]) -> None:
         channel = self._channels.get(key) or self._channel(key, items[0][1].shown, items[0][0] - 1)
@@ -243,8 +240,10 @@ class Deliver:
     async def attach(
         self, socket: Subscriber, key: ConversationKey, standing: Standing, cursor: int, ref: str | None
     ) -> None:
-        """Bring a socket up to date after `cursor` by pages under `ref` (by plain entries without one),
-        and, if its person takes part, keep it so: without a gap, and without writing an entry twice.
+        """Bring a socket up to date after `cursor`, and keep it so if its person takes part.
+
+        What was missed goes out by pages under `ref`, or by plain entries without one. No entry is left
+        out, and none is written twice.
         """
         if not standing.takes_part:
             for after, until in standing.missed(cursor, standing.last_seq):
@@ -317,15 +316,11 @@ class Deliver:
         channel = self._channels.get(key)
         return channel.members_version if channel is not None and socket in channel.attached else None
 
-    def positions_of(
-        self, keys: Iterable[ConversationKey] | None = None
-    ) -> dict[ConversationKey, int]:
+    def positions_of(self, keys: Iterable[ConversationKey] | None = None) -> dict[ConversationKey, int]:
         """Return how far conversations were delivered here: those of `keys`, or all."""
         wanted = self._channels if keys is None else keys
         return {
-            key: channel.feed.position
-            for key in wanted
-            if (channel := self._channels.get(key)) is not None
+            key: channel.feed.position for key in wanted if (channel := self._channels.get(key)) is not None
         }
 
     def _channel(self, key: ConversationKey, known: Standing | ShownEntry, position: int) -> Channel:

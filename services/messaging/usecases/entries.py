@@ -1,26 +1,17 @@
 """From an entry of the log to the entry that a device is shown."""
 
-import msgspec
-
-from libs.contracts.socket import Body
+from libs.contracts.socket import Body, body_of
 from libs.contracts.socket import Entry as ShownEntry
-from libs.kernel.ids import instant_of
+from libs.kernel.ids import MessageId, instant_of
 from services.messaging.domain.bodies import unpacked
 from services.messaging.domain.entries import ConversationKey, Entry, EntryKind
 from services.messaging.ports import Keys, LiveEntry, StoredEntry
 
 KIND_NAMES = {kind: kind.name.lower() for kind in EntryKind}
-_BODY = msgspec.json.Decoder(Body)
-_BODY_BYTES = msgspec.json.Encoder()
 
 
-class NotAtHand(Exception):  # noqa: N818 - no error: the caller fetches the key and comes again
+class NotAtHand(Exception):
     """The key that would open an entry has to be fetched first."""
-
-
-def body_bytes(body: Body) -> bytes:
-    """Return a body as it is sealed and committed to."""
-    return _BODY_BYTES.encode(body)
 
 
 def shown_from_commit(entry: Entry, body: bytes | None) -> ShownEntry:
@@ -35,7 +26,7 @@ def shown_from_commit(entry: Entry, body: bytes | None) -> ShownEntry:
         committed_at=instant_of(draft.message),
         members_version=entry.members_version,
         message=draft.message,
-        body=None if body is None else _BODY.decode(body),
+        body=None if body is None else body_of(body),
         subjects=draft.subjects,
     )
 
@@ -63,7 +54,7 @@ def _opened(key: ConversationKey, record: LiveEntry | StoredEntry, sealed: bytes
     opening = keys.find_opening_key(sealed)
     if opening is None:
         raise NotAtHand
-    return _BODY.decode(unpacked(opening.open(sealed, key, record.message, record.revision)).body)
+    return body_of(unpacked(opening.open(sealed, key, MessageId(record.message), record.revision)).body)
 
 
 async def open_stored(key: ConversationKey, stored: list[StoredEntry], keys: Keys) -> list[ShownEntry]:

@@ -2,13 +2,12 @@
 
 from libs.kernel.clock import Clock
 from libs.kernel.ids import ConversationId
+from services.messaging.domain.entries import ConversationKey
 from services.messaging.domain.errors import ConversationNotFound, LogUnavailable, MarkRefused
 from services.messaging.domain.receipts import Advance, MarkKey, merge
-from services.messaging.ports import MarkWriter
+from services.messaging.ports import Actor, MarkWriter
 from services.messaging.usecases.access import READ, Access
 from services.messaging.usecases.deliver import Deliver, Subscriber
-from services.messaging.domain.entries import ConversationKey
-from services.messaging.ports import Actor
 
 FLUSH_SECONDS = 1.0
 

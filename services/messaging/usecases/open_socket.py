@@ -1,9 +1,10 @@
 """Open a socket, bring its device up to date, and keep its place when gateways or Redis fail."""
 
 from collections.abc import Mapping
+from uuid import UUID
 
 from libs.contracts.socket import HELLO_REF, Page, encode_frame
-from libs.kernel.ids import ConversationId, PrincipalId, TenantId
+from libs.kernel.ids import PrincipalId, TenantId
 from services.messaging.domain.entries import ConversationKey
 from services.messaging.domain.membership import facts_of
 from services.messaging.ports import Actor, Authorization, HeadReader, LogReader
@@ -24,12 +25,13 @@ class OpenSocket:
         self._authorization = authorization
 
     async def __call__(
-        self, actor: Actor, socket: Subscriber, cursors: Mapping[ConversationId, int], ref: str = HELLO_REF
+        self, actor: Actor, socket: Subscriber, cursors: Mapping[UUID, int], ref: str = HELLO_REF
     ) -> None:
-        """Send everything after the cursors by pages under `ref`, the last one with `more` false, then
-        go on live: no entry is left out, and none is written twice.
+        """Send everything after the cursors, then go on live.
 
-        A conversation without a cursor is sent from the first entry that its person may see.
+        What was missed goes out by pages under `ref`, the last one with `more` false. No entry is left
+        out, and none is written twice. A conversation without a cursor is sent from the first entry that
+        its person may see.
         """
         self._deliver.opened(socket)
         opened: list[ConversationKey] = []

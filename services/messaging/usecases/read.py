@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import NamedTuple
+from uuid import UUID
 
 from libs.contracts.socket import ConversationEntries
 from libs.contracts.socket import Entry as ShownEntry
@@ -18,15 +19,13 @@ class SyncPage(NamedTuple):
 
     entries: tuple[ConversationEntries, ...]
     more: bool
-    cursors: dict[ConversationId, int]
+    cursors: dict[UUID, int]
 
 
 class ReadConversations:
     """Reads the log for its participants, each within the spans that he may see."""
 
-    def __init__(
-        self, access: Access, authorization: Authorization, reader: LogReader, keys: Keys
-    ) -> None:
+    def __init__(self, access: Access, authorization: Authorization, reader: LogReader, keys: Keys) -> None:
         """Decide by `access`, read by `reader`, open by `keys`."""
         self._access = access
         self._authorization = authorization
@@ -68,22 +67,20 @@ class ReadConversations:
         key, _ = await self._access.access_conversation(actor, conversation, READ)
         return await self._reader.marks(key)
 
-    async def sync(
-        self, actor: Actor, cursors: Mapping[ConversationId, int], limit: int
-    ) -> SyncPage:
+    async def sync(self, actor: Actor, cursors: Mapping[UUID, int], limit: int) -> SyncPage:
         """Return at most `limit` of the entries after the cursors, in the order of each conversation.
 
         Conversations that the actor joined or left meanwhile are part of it; one without a cursor is
         read from the first entry that he may see.
         """
         pages: list[ConversationEntries] = []
-        reached: dict[ConversationId, int] = {}
+        reached: dict[UUID, int] = {}
         left, more = limit, False
         for conversation, standing in await self.conversations(actor):
             cursor = cursors.get(conversation, 0)
             reached[conversation] = cursor
             if not standing.missed(cursor, standing.last_seq):
-                reached[conversation] = max(cursor, _end_of(standing))
+                reached[conversation] = max(cursor, standing.last_visible)
                 continue
             if left <= 0:
                 more = True
@@ -94,7 +91,7 @@ class ReadConversations:
                 pages.append(ConversationEntries(conversation=conversation, entries=tuple(shown)))
                 reached[conversation] = shown[-1].seq
                 left -= len(shown)
-            more = more or reached[conversation] < _end_of(standing)
+            more = more or reached[conversation] < standing.last_visible
         return SyncPage(tuple(pages), more, reached)
 
     async def _missed(
@@ -108,10 +105,3 @@ class ReadConversations:
             stored = await self._reader.entries(key, missed.after, missed.until, wanted)
             shown += await open_stored(key, stored, self._keys)
         return shown
-
-
-def _end_of(standing: Standing) -> int:
-    """Return the last `seq` that the principal may see."""
-    until = standing.spans[-1].until_seq
-    return standing.last_seq if until is None else until
-

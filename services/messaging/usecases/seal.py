@@ -53,9 +53,9 @@ class Seal:
         tenant = act.key.tenant
         fingerprint_key = b""
         if act.client_id is not None:
-            fingerprint_key = self._keys.find_fingerprint_key(
+            fingerprint_key = self._keys.find_fingerprint_key(tenant) or await self._keys.fingerprint_key(
                 tenant
-            ) or await self._keys.fingerprint_key(tenant)
+            )
         return self._sealed(act, act.body, sent_at, sealing, fingerprint_key)
 
     def _sealed(

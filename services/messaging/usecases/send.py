@@ -6,15 +6,14 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from libs.contracts.socket import Body
+from libs.contracts.socket import Body, body_bytes
 from libs.kernel.ids import ConversationId, MessageId, instant_of
 from services.messaging.domain.entries import ConversationKey, ConversationKind, Draft, EntryKind
 from services.messaging.domain.log import Appended, Repeated, Stale
 from services.messaging.ports import Actor
 from services.messaging.usecases.access import SEND, Access
-from services.messaging.usecases.commit import GroupCommit, Pending
+from services.messaging.usecases.commit import Commit, Pending
 from services.messaging.usecases.deliver import Deliver, Subscriber
-from services.messaging.usecases.entries import body_bytes
 from services.messaging.usecases.seal import Act, Seal
 
 
@@ -29,7 +28,7 @@ class Acknowledged(NamedTuple):
 class SendMessage:
     """Takes messages of actors, by a socket or without one."""
 
-    def __init__(self, access: Access, seal: Seal, commit: GroupCommit, deliver: Deliver) -> None:
+    def __init__(self, access: Access, seal: Seal, commit: Commit, deliver: Deliver) -> None:
         """Decide by `access`, seal by `seal`, commit by `commit`; memberships are hinted by `deliver`."""
         self._access = access
         self._seal = seal
@@ -65,7 +64,7 @@ class SendMessage:
             )
         )
 
-        async def redecide(stale: Draft, _: Stale) -> Draft:
+        async def redecide(stale: Draft, outcome: Stale) -> Draft:  # noqa: ARG001 - the log itself is asked
             _, standing = await self._access.access_conversation(actor, conversation, SEND)
             return replace(stale, members_version=standing.members_version)
 
@@ -73,9 +72,7 @@ class SendMessage:
         self._commit.submit(Pending(draft, done, redecide, clear, socket))
         return done
 
-    async def _access_version(
-        self, actor: Actor, key: ConversationKey, socket: Subscriber | None
-    ) -> int:
+    async def _access_version(self, actor: Actor, key: ConversationKey, socket: Subscriber | None) -> int:
         """Return the membership's version under which the actor may send.
 
         An attached socket proves that its person takes part, as of the version that its channel has

@@ -113,8 +113,7 @@ def _create_payloads() -> None:
         END $$""")
     op.execute("REVOKE ALL ON FUNCTION messaging.make_payload_months FROM PUBLIC")
     op.execute(
-        "SELECT messaging.make_payload_months"
-        f"((now() AT TIME ZONE 'UTC')::date, {PAYLOAD_MONTHS_AHEAD})"
+        f"SELECT messaging.make_payload_months((now() AT TIME ZONE 'UTC')::date, {PAYLOAD_MONTHS_AHEAD})"
     )
     tenant_table(op, "messaging.payload", app="SELECT")
 

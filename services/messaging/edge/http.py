@@ -1,0 +1,310 @@
+"""The HTTP door: what a participant can ask without a socket."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
+
+from libs.authn.actor import Actor
+from libs.contracts.socket import Body, ConversationEntries
+from libs.contracts.socket import Entry as ShownEntry
+from libs.host.auth import ActorVerifier, RevocationCheck, require_actor
+from libs.kernel.ids import ConversationId, Ids, PrincipalId
+from services.messaging.domain.entries import ConversationKind
+from services.messaging.domain.membership import MOST_PARTICIPANTS, Standing
+from services.messaging.usecases.converse import Converse
+from services.messaging.usecases.read import ReadConversations
+from services.messaging.usecases.send import SendMessage, acknowledged
+
+MOST_ENTRIES = 1000
+MOST_CURSORS = 100_000
+MOST_TEXT = 16_384
+MOST_NAME = 200
+
+Seq = Annotated[int, Field(ge=0, lt=2**63)]
+People = Annotated[list[UUID], Field(max_length=MOST_PARTICIPANTS)]
+
+
+class NewConversation(BaseModel):
+    """A conversation to begin; `id` is the client's own, so that a repetition makes nothing new."""
+
+    kind: Literal["direct", "group"]
+    participants: People
+    name: Annotated[str, Field(min_length=1, max_length=MOST_NAME)] | None = None
+    id: UUID | None = None
+
+
+class Begun(BaseModel):
+    """Where the new conversation's first entry stands."""
+
+    conversation: UUID
+    seq: int
+
+
+class ParticipantsChange(BaseModel):
+    """Whom to bring in and whom to remove."""
+
+    add: People = []
+    remove: People = []
+
+
+class Changed(BaseModel):
+    """The `seq` of the entries that were made; null where nothing had to change."""
+
+    added: int | None
+    removed: int | None
+
+
+class MessageText(BaseModel):
+    """The body of a message."""
+
+    text: Annotated[str, Field(max_length=MOST_TEXT)]
+
+
+class NewMessage(BaseModel):
+    """A message to send; `id` is the client's own, so that a repetition makes nothing new."""
+
+    id: UUID
+    body: MessageText
+
+
+class Sent(BaseModel):
+    """Where a committed message stands."""
+
+    id: UUID
+    conversation: UUID
+    seq: int
+    message: UUID
+    committed_at: datetime
+
+
+class ConversationView(BaseModel):
+    """A conversation as one principal stands to it."""
+
+    conversation: UUID
+    kind: Literal["direct", "group"]
+    takes_part: bool
+    administrator: bool
+    last_seq: int
+    members_version: int
+
+
+class ConversationDetail(ConversationView):
+    """The same, with those who take part (for those who do)."""
+
+    participants: list[UUID]
+
+
+class Conversations(BaseModel):
+    """The conversations of a principal."""
+
+    conversations: list[ConversationView]
+
+
+class BodyView(BaseModel):
+    """The clear body of an entry."""
+
+    text: str | None = None
+    name: str | None = None
+
+
+class EntryView(BaseModel):
+    """One entry of a conversation's log; a disposed one is a tombstone without body."""
+
+    seq: int
+    kind: str
+    message: UUID | None
+    revision: int
+    actor: UUID
+    sent_at: datetime
+    committed_at: datetime
+    members_version: int
+    body: BodyView | None
+    disposed: bool
+    subjects: list[UUID]
+
+
+class History(BaseModel):
+    """Entries of one conversation, in order of `seq`."""
+
+    entries: list[EntryView]
+
+
+class SyncRequest(BaseModel):
+    """What a device has: conversation → last `seq`; the answer is everything after."""
+
+    cursors: Annotated[dict[UUID, Seq], Field(max_length=MOST_CURSORS)] = {}
+    limit: Annotated[int, Field(ge=1, le=MOST_ENTRIES)] = MOST_ENTRIES
+
+
+class SyncedConversation(BaseModel):
+    """What was missed of one conversation."""
+
+    conversation: UUID
+    entries: list[EntryView]
+
+
+class SyncAnswer(BaseModel):
+    """A part of what was missed; ask again with `cursors` while there is `more`."""
+
+    entries: list[SyncedConversation]
+    more: bool
+    cursors: dict[UUID, int]
+
+
+class MarkView(BaseModel):
+    """How far one device has come."""
+
+    principal: UUID
+    device: UUID
+    delivered: int
+    read: int
+    at: datetime
+
+
+class Receipts(BaseModel):
+    """The marks of every device in a conversation."""
+
+    receipts: list[MarkView]
+
+
+def conversation_routes(
+    prefix: str,
+    *,
+    verifier: ActorVerifier,
+    revocations: RevocationCheck,
+    converse: Converse,
+    read: ReadConversations,
+    ids: Ids,
+) -> APIRouter:
+    """Return the routes of conversations and those who take part, below `prefix`."""
+    router = APIRouter(prefix=prefix, tags=["conversations"])
+    signed_in = Depends(require_actor(verifier, revocations))
+
+    @router.post("/conversations", status_code=201)
+    async def begin(actor: Annotated[Actor, signed_in], wanted: NewConversation) -> Begun:
+        """Begin a conversation; beginning the same again returns the one that exists."""
+        conversation, seq = await converse.create(
+            actor,
+            ConversationKind[wanted.kind.upper()],
+            [PrincipalId(principal) for principal in wanted.participants],
+            wanted.id or ids.uuid7(),
+            wanted.name,
+        )
+        return Begun(conversation=conversation, seq=seq)
+
+    @router.get("/conversations")
+    async def listed(actor: Annotated[Actor, signed_in]) -> Conversations:
+        """List the conversations that the caller takes or took part in."""
+        states = await read.conversations(actor)
+        return Conversations(conversations=[_view_of(*state) for state in states])
+
+    @router.get("/conversations/{conversation}")
+    async def one(actor: Annotated[Actor, signed_in], conversation: UUID) -> ConversationDetail:
+        """Show a conversation, with its participants for those who take part."""
+        standing, participants = await read.conversation(actor, ConversationId(conversation))
+        view = _view_of(ConversationId(conversation), standing)
+        return ConversationDetail(**view.model_dump(), participants=sorted(participants))
+
+    @router.post("/conversations/{conversation}/participants")
+    async def change(
+        actor: Annotated[Actor, signed_in], conversation: UUID, wanted: ParticipantsChange
+    ) -> Changed:
+        """Bring people into a group, and remove people from it."""
+        key = ConversationId(conversation)
+        added = removed = None
+        if wanted.add:
+            added = await converse.add(actor, key, [PrincipalId(each) for each in wanted.add])
+        if wanted.remove:
+            removed = await converse.remove(actor, key, [PrincipalId(each) for each in wanted.remove])
+        return Changed(added=added, removed=removed)
+
+    return router
+
+
+def log_routes(
+    prefix: str,
+    *,
+    verifier: ActorVerifier,
+    revocations: RevocationCheck,
+    read: ReadConversations,
+    send: SendMessage,
+) -> APIRouter:
+    """Return the routes of messages, history, receipts and sync, below `prefix`."""
+    router = APIRouter(prefix=prefix, tags=["messages"])
+    signed_in = Depends(require_actor(verifier, revocations))
+
+    @router.post("/conversations/{conversation}/messages", status_code=201)
+    async def post(actor: Annotated[Actor, signed_in], conversation: UUID, wanted: NewMessage) -> Sent:
+        """Send a message; the answer comes when it is committed."""
+        done = await send(actor, ConversationId(conversation), wanted.id, Body(text=wanted.body.text))
+        told = acknowledged(await done)
+        return Sent(
+            id=wanted.id,
+            conversation=conversation,
+            seq=told.seq,
+            message=told.message,
+            committed_at=told.committed_at,
+        )
+
+    @router.get("/conversations/{conversation}/entries")
+    async def history(
+        actor: Annotated[Actor, signed_in],
+        conversation: UUID,
+        after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+        limit: Annotated[int, Query(ge=1, le=MOST_ENTRIES)] = 100,
+    ) -> History:
+        """Return entries after `after`, in order, as far as the caller may see them."""
+        shown = await read.history(actor, ConversationId(conversation), after, limit)
+        return History(entries=[_entry_view(entry) for entry in shown])
+
+    @router.get("/conversations/{conversation}/receipts")
+    async def receipts(actor: Annotated[Actor, signed_in], conversation: UUID) -> Receipts:
+        """Return how far each device has received and read."""
+        marks = await read.marks(actor, ConversationId(conversation))
+        return Receipts(receipts=[MarkView(**mark._asdict()) for mark in marks])
+
+    @router.post("/sync")
+    async def sync(actor: Annotated[Actor, signed_in], wanted: SyncRequest) -> SyncAnswer:
+        """Return everything after the cursors, page by page."""
+        page = await read.sync(actor, wanted.cursors, wanted.limit)
+        return SyncAnswer(
+            entries=[_synced(each) for each in page.entries], more=page.more, cursors=page.cursors
+        )
+
+    return router
+
+
+def _view_of(conversation: ConversationId, standing: Standing) -> ConversationView:
+    return ConversationView(
+        conversation=conversation,
+        kind="direct" if standing.kind is ConversationKind.DIRECT else "group",
+        takes_part=standing.takes_part,
+        administrator=standing.administrator,
+        last_seq=standing.last_visible,
+        members_version=standing.members_version,
+    )
+
+
+def _synced(each: ConversationEntries) -> SyncedConversation:
+    return SyncedConversation(
+        conversation=each.conversation, entries=[_entry_view(entry) for entry in each.entries]
+    )
+
+
+def _entry_view(entry: ShownEntry) -> EntryView:
+    return EntryView(
+        seq=entry.seq,
+        kind=entry.kind,
+        message=entry.message,
+        revision=entry.revision,
+        actor=entry.actor,
+        sent_at=entry.sent_at,
+        committed_at=entry.committed_at,
+        members_version=entry.members_version,
+        body=None if entry.body is None else BodyView(text=entry.body.text, name=entry.body.name),
+        disposed=entry.disposed,
+        subjects=list(entry.subjects),
+    )

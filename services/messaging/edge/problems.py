@@ -1,0 +1,54 @@
+"""What the world is told of messaging's refusals."""
+
+from libs.envelope.errors import KeyExhausted, RecordRefused
+from libs.host.problems import ProblemRow, ProblemTable
+from services.messaging.domain.errors import (
+    BodyRefused,
+    ClientIdConflict,
+    ConversationNotFound,
+    DirectIsFixed,
+    KeysUnavailable,
+    LogUnavailable,
+    MarkRefused,
+    NotPermitted,
+    Overloaded,
+    ParticipantUnknown,
+    SizeRefused,
+)
+
+PROBLEMS: ProblemTable = {
+    ConversationNotFound: ProblemRow(404, "urn:problem:not-found", "Not found"),
+    NotPermitted: ProblemRow(403, "urn:problem:not-permitted", "Your roles do not allow this"),
+    ClientIdConflict: ProblemRow(
+        409, "urn:problem:client-id-conflict", "This id was used for another message"
+    ),
+    ParticipantUnknown: ProblemRow(
+        404, "urn:problem:participant-unknown", "No such person", "{principal} is not known here"
+    ),
+    SizeRefused: ProblemRow(
+        422,
+        "urn:problem:participants-refused",
+        "Too few or too many participants",
+        "{count} participants; allowed are {least} to {most}",
+    ),
+    DirectIsFixed: ProblemRow(
+        409, "urn:problem:direct-is-fixed", "The participants of a one-to-one conversation never change"
+    ),
+    BodyRefused: ProblemRow(
+        422, "urn:problem:body-refused", "The message is too large", "{size} bytes; allowed are {most}"
+    ),
+    MarkRefused: ProblemRow(
+        422,
+        "urn:problem:mark-refused",
+        "The conversation has not come so far",
+        "{seq} was marked, {last_seq} is the last",
+    ),
+    KeysUnavailable: ProblemRow(
+        503, "urn:problem:key-service-unavailable", "Messages cannot be sealed or opened now"
+    ),
+    LogUnavailable: ProblemRow(503, "urn:problem:log-unavailable", "The message log cannot be reached now"),
+    Overloaded: ProblemRow(503, "urn:problem:overloaded", "Too many messages wait; send it again shortly"),
+    KeyExhausted: ProblemRow(503, "urn:problem:key-service-unavailable", "A new key is needed first"),
+    RecordRefused: ProblemRow(500, "urn:problem:record-refused", "A stored message does not open"),
+}
+"""A row for every error that messaging raises."""

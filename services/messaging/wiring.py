@@ -1,0 +1,300 @@
+"""How messaging is put together: a gateway, and the relay that publishes and projects."""
+
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+from redis.asyncio import Redis
+
+from libs.authn.jwks import JwksKeySource
+from libs.authn.redis_announcements import announcements_of
+from libs.authn.revocations import (
+    Announcement,
+    Revocation,
+    RevocationFeed,
+    RevocationView,
+    decode_announcement,
+)
+from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
+from libs.authn.tokens import TokenVerifier
+from libs.authz.authorizer import Authorizer
+from libs.contracts.internal import Done, OutboxPage, ReportCursors
+from libs.contracts.socket import CloseCode
+from libs.contracts.streams import CONSUMERS
+from libs.db.pool import CrossingDatabase, TenantDatabase
+from libs.events.projector import Projector
+from libs.events.publisher import Publisher
+from libs.events.records import Cursors, StreamRecord
+from libs.host.app import create_app
+from libs.host.background import Background
+from libs.host.clients import ServiceClient
+from libs.host.outbox import outbox_routes
+from libs.kernel.clock import Clock, SystemClock
+from libs.kernel.ids import SystemIds, TenantId
+from libs.kernel.randomness import SystemRandomness
+from libs.telemetry.metrics import Metrics
+from services.messaging.adapters.keys import KeyServiceKeys
+from services.messaging.adapters.live import RedisLive
+from services.messaging.edge import http
+from services.messaging.edge.problems import PROBLEMS
+from services.messaging.edge.socket import Socket
+from services.messaging.edge.stream import directory_door
+from services.messaging.edge.ws import SocketEdge
+from services.messaging.settings import Settings
+from services.messaging.store.heads import PostgresHeads
+from services.messaging.store.log_reader import PostgresLogReader
+from services.messaging.store.log_writer import PostgresLogWriter
+from services.messaging.store.marks import PostgresMarks
+from services.messaging.store.months import PostgresMonths
+from services.messaging.store.principals import PostgresPrincipals
+from services.messaging.usecases.access import Access
+from services.messaging.usecases.commit import GroupCommit, SpreadCommit
+from services.messaging.usecases.converse import Converse
+from services.messaging.usecases.deliver import Deliver
+from services.messaging.usecases.mark import FLUSH_SECONDS, Mark
+from services.messaging.usecases.open_socket import OpenSocket
+from services.messaging.usecases.read import ReadConversations
+from services.messaging.usecases.seal import Seal
+from services.messaging.usecases.send import SendMessage
+
+SERVICE: Final = "messaging"
+PREFIX: Final = "/messaging/v1"
+_POLICIES = Path(__file__).parents[2] / "policies" / "authz"
+_SWEEP_SECONDS = 10.0
+_SWEEP_SECONDS_ALONE = 1.0
+_HOUSEKEEPING_SECONDS = 3600.0
+
+
+def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """Return a gateway: the sockets, the HTTP routes, and the writer of the log."""
+    clock = clock or SystemClock()
+    randomness = SystemRandomness()
+    ids = SystemIds(clock, randomness)
+    metrics = Metrics(SERVICE)
+    background = Background()
+    redis = Redis.from_url(settings.redis.reveal())
+    signer = ServiceTokenSigner(SERVICE, _seed_of(settings), clock, ids)
+    keys_service = ServiceClient(settings.keys_url, "keys", signer)
+    identity_service = ServiceClient(settings.identity_url, "identity", signer)
+
+    app_database = TenantDatabase(settings.database, settings.gateway)
+    writer_database = CrossingDatabase(settings.database_writer, f"{settings.gateway}-writer")
+    reader = PostgresLogReader(app_database)
+    heads = PostgresHeads(writer_database)
+    authorization = Authorizer(_POLICIES)
+    access = Access(authorization, reader)
+    keys = KeyServiceKeys(
+        keys_service,
+        clock,
+        randomness,
+        max_age_seconds=settings.dek_cache_seconds,
+        max_keys=settings.dek_cache_keys,
+    )
+    live = RedisLive(redis, settings.gateway, settings.live_channels)
+    deliver = Deliver(reader, keys, live, background.spawn)
+    log_writer = PostgresLogWriter(writer_database, ids, clock)
+    commit = SpreadCommit([GroupCommit(log_writer, deliver.committed) for _ in range(settings.writers)])
+    seal = Seal(keys, ids, randomness, clock)
+    send = SendMessage(access, seal, commit, deliver)
+    read = ReadConversations(access, authorization, reader, keys)
+    mark = Mark(access, deliver, PostgresMarks(writer_database), clock)
+    open_socket = OpenSocket(deliver, reader, heads, authorization)
+
+    view = RevocationView(clock)
+    feed = _revocation_feed(view, clock, redis, identity_service, deliver)
+    verifier = TokenVerifier(
+        JwksKeySource(lambda: keys_service.fetch_bytes("/keys/v1/jwks.json"), clock), clock
+    )
+    edge = SocketEdge(
+        gateway=settings.gateway,
+        verifier=verifier,
+        revocations=view,
+        send=send,
+        mark=mark,
+        read=read,
+        open_socket=open_socket,
+        deliver=deliver,
+        origins=settings.origins,
+        buffer_bytes=settings.socket_buffer_bytes,
+        heartbeat_seconds=settings.heartbeat_seconds,
+    )
+
+    async def sweep() -> None:
+        await open_socket.sweep()
+        await open_socket.find_joined()
+
+    async def is_fresh() -> bool:
+        return view.is_fresh()
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for pool in (app_database, writer_database):
+                await pool.open()
+                stack.push_async_callback(pool.close)
+            for client in (keys_service, identity_service):
+                stack.push_async_callback(client.close)
+            stack.push_async_callback(redis.aclose)
+            stack.push_async_callback(mark.flush)
+            stack.push_async_callback(background.close)
+            background.spawn(feed.run())
+            background.spawn(live.speak())
+            background.spawn(live.listen(deliver.arrived))
+            for writer in commit.writers:
+                background.spawn(writer.run())
+            background.every(lambda: FLUSH_SECONDS, mark.flush)
+            background.every(lambda: _SWEEP_SECONDS if live.listening else _SWEEP_SECONDS_ALONE, sweep)
+            yield
+
+    return create_app(
+        SERVICE,
+        title="Muniment messaging",
+        prefix=PREFIX,
+        routers=[
+            http.conversation_routes(
+                PREFIX,
+                verifier=verifier,
+                revocations=view,
+                converse=Converse(access, reader, seal, commit),
+                read=read,
+                ids=ids,
+            ),
+            http.log_routes(PREFIX, verifier=verifier, revocations=view, read=read, send=send),
+            edge.routes(PREFIX),
+        ],
+        problems=PROBLEMS,
+        lifespan=lifespan,
+        readiness={"revocations": is_fresh},
+        metrics=metrics,
+        ids=ids,
+    )
+
+
+def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """Return the relay: it publishes messaging's outbox, and projects identity's directory."""
+    clock = clock or SystemClock()
+    ids = SystemIds(clock, SystemRandomness())
+    metrics = Metrics("messaging-relay")
+    background = Background()
+    redis = Redis.from_url(settings.redis.reveal())
+    identity_service = ServiceClient(
+        settings.identity_url, "identity", ServiceTokenSigner(SERVICE, _seed_of(settings), clock, ids)
+    )
+    publishing = CrossingDatabase(settings.database_publisher, "messaging-publisher")
+    projecting = CrossingDatabase(settings.database_projector, "messaging-projector")
+    publisher = Publisher(
+        publishing, redis, SERVICE, consumers=CONSUMERS[SERVICE], clock=clock, metrics=metrics
+    )
+    projector = Projector(
+        SERVICE,
+        "identity",
+        schema=SERVICE,
+        database=projecting,
+        redis=redis,
+        apply=directory_door(PostgresPrincipals),
+        fetch_gap=_gaps_of(identity_service),
+        report_cursors=_reports_to(identity_service),
+        clock=clock,
+        metrics=metrics,
+    )
+    months = PostgresMonths(publishing)
+
+    async def housekeeping() -> None:
+        await publisher.keep_days()
+        await months.make_ahead(clock.now().astimezone(UTC).date())
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for pool in (publishing, projecting):
+                await pool.open()
+                stack.push_async_callback(pool.close)
+            stack.push_async_callback(identity_service.close)
+            stack.push_async_callback(redis.aclose)
+            stack.push_async_callback(background.close)
+            background.spawn(publisher.run())
+            background.spawn(projector.run())
+            background.every(lambda: _HOUSEKEEPING_SECONDS, housekeeping)
+            yield
+
+    return create_app(
+        "messaging-relay",
+        title="Muniment messaging relay",
+        prefix="/messaging-relay/v1",
+        routers=[
+            outbox_routes(SERVICE, publishing, ServiceTokenVerifier(SERVICE, settings.peer_keys, clock))
+        ],
+        problems=PROBLEMS,
+        lifespan=lifespan,
+        metrics=metrics,
+        ids=ids,
+    )
+
+
+PROCESSES: Final[Mapping[str, Callable[[Settings], FastAPI]]] = {
+    SERVICE: build,
+    "messaging-relay": build_relay,
+}
+
+
+def _revocation_feed(
+    view: RevocationView, clock: Clock, redis: Redis, identity_service: ServiceClient, deliver: Deliver
+) -> RevocationFeed:
+    """Return what keeps `view` current and closes the sockets of revoked sessions."""
+
+    async def poll(after: int | None) -> Announcement:
+        params = {} if after is None else {"after": after}
+        return decode_announcement(await identity_service.fetch_bytes("/internal/revocations", params))
+
+    return RevocationFeed(
+        view,
+        clock,
+        subscribe=lambda: announcements_of(redis),
+        poll=poll,
+        on_revoked=lambda revocation: _close_revoked(deliver, revocation),
+        on_lost=lambda: _close_all(deliver),
+    )
+
+
+def _seed_of(settings: Settings) -> bytes:
+    return base64.b64decode(settings.service_key.reveal())
+
+
+def _close_revoked(deliver: Deliver, revocation: Revocation) -> None:
+    """Close the sockets of a session that was revoked."""
+    for socket in deliver.sockets():
+        if isinstance(socket, Socket) and socket.session == revocation.session:
+            socket.close(CloseCode.REVOKED)
+
+
+def _close_all(deliver: Deliver) -> None:
+    """Close every socket: each proves itself anew, because revocations may have been missed."""
+    for socket in deliver.sockets():
+        if isinstance(socket, Socket):
+            socket.close(CloseCode.TRY_LATER)
+
+
+def _gaps_of(owner: ServiceClient) -> Callable[[int, int, int], Awaitable[list[StreamRecord]]]:
+    """Return how to read an outbox where its stream has a gap."""
+
+    async def fetch(part: int, after: int, limit: int) -> list[StreamRecord]:
+        params = {"part": part, "after": after, "limit": limit}
+        page = await owner.fetch("/internal/outbox", OutboxPage, params)
+        return [
+            StreamRecord(part, row.position, TenantId(row.tenant), row.name, row.body) for row in page.rows
+        ]
+
+    return fetch
+
+
+def _reports_to(owner: ServiceClient) -> Callable[[str, Cursors], Awaitable[None]]:
+    """Return how to tell an owner how far a consumer has come."""
+
+    async def report(consumer: str, cursors: Cursors) -> None:
+        await owner.call("/internal/cursors", ReportCursors(consumer=consumer, cursors=cursors), Done)
+
+    return report
