@@ -41,6 +41,7 @@ BREACHES = [
     ("outside-rooms-know-no-framework", "services.keys.adapters.planted", "fastapi"),
     ("stores-know-no-host", "services.keys.store.planted", "libs.host"),
     ("edge-knows-no-driver", "services.identity.edge.planted", "psycopg"),
+    ("edge-knows-no-driver", "services.messaging.edge.planted", "libs.envelope.sealing"),
     ("inner-rooms-libs", "services.identity.domain.planted", "libs.db"),
     ("inner-rooms-libs", "services.identity.domain.planted", "libs.contracts"),
     ("use-cases-libs", "services.identity.usecases.planted", "libs.events"),

@@ -4,14 +4,29 @@ The policy keeps tenants apart; the name in the statement keeps the plan on the 
 index, and on its shard where tables are distributed.
 """
 
+import ast
 from collections.abc import Collection, Iterable, Iterator
 
 from sqlglot import exp
 
+from tests.architecture.rules.sources import Source, calls_in, parsed
 from tests.architecture.rules.statements import Statement, data_trees_of, is_migration, tables_in
 
 _TENANT = "tenant"
 _SCOPES = (exp.Select, exp.Update, exp.Delete, exp.Merge)
+
+
+def tenant_tables_of(sources: Iterable[Source]) -> set[str]:
+    """Return the tables ("schema.table") that migrations bind to a tenant by `tenant_table(op, "…")`."""
+    return {
+        table
+        for source in sources
+        if source.room == "store"
+        for call in calls_in(parsed(source))
+        if isinstance(call.func, ast.Name) and call.func.id == "tenant_table"
+        for argument in call.args[1:2]
+        if isinstance(argument, ast.Constant) and isinstance(table := argument.value, str)
+    }
 
 
 def unbound_statements(
