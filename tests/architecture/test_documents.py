@@ -33,6 +33,15 @@ def test_every_link_of_a_page_leads_somewhere(page: Path):
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_the_message_can_be_followed_through_the_functions_that_its_page_names():
+    page = (ROOT / "docs" / "follow-a-message.md").read_text("utf-8")
+    steps = re.findall(r"`(services/[\w/]+\.py)` `(\w+)`", page)
+    assert len(steps) == 6
+    assert len({path.split("/")[2] for path, _ in steps}) == 5  # two of the six are edges, of two gateways
+    missing = [(path, name) for path, name in steps if f"def {name}(" not in (ROOT / path).read_text("utf-8")]
+    assert missing == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_path_that_a_page_names_exists(page: Path):
     named = re.findall(r"`((?:services|libs|infra|policies|tests|docs)/[\w./-]+)`", page.read_text("utf-8"))
