@@ -1,1 +1,1 @@
-"""identity"""
+"""What identity reaches outside PostgreSQL: the keys service, Redis, and slow hashes."""

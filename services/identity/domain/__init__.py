@@ -1,1 +1,1 @@
-"""identity"""
+"""The rules of identity, pure."""

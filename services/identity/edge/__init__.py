@@ -1,1 +1,1 @@
-"""identity"""
+"""HTTP: the public routes, SCIM and the routes for services."""

@@ -1,1 +1,1 @@
-"""identity"""
+"""What the use cases need, in their own words."""

@@ -1,1 +1,1 @@
-"""identity"""
+"""Identity's PostgreSQL."""

@@ -1,1 +1,1 @@
-"""identity"""
+"""What identity does, one verb a module."""

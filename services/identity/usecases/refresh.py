@@ -1,0 +1,69 @@
+"""Refresh: a device changes its refresh token for the next one, and a copied one ends the session."""
+
+from dataclasses import dataclass
+
+from libs.kernel.clock import Clock
+from libs.kernel.randomness import Randomness
+from services.identity.domain.errors import SessionEnded
+from services.identity.domain.principals import Account
+from services.identity.domain.sessions import (
+    SECRET_BYTES,
+    EndReason,
+    OpenedSession,
+    Refreshing,
+    RefreshToken,
+    decide_refresh,
+    find_refresh_token,
+    rotated,
+)
+from services.identity.ports.outside import Announcer, Signing
+from services.identity.ports.store import Database, Transaction
+from services.identity.usecases.sessions import SignedIn, revoked_of, signed_in
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshSession:
+    """Gives a device its next tokens, with the roles that its principal has now."""
+
+    database: Database
+    signing: Signing
+    announcer: Announcer
+    clock: Clock
+    randomness: Randomness
+
+    async def __call__(self, text: str) -> SignedIn:
+        """Return the next tokens; the presented one is used up.
+
+        Raises SessionEnded alike for an invented, used, expired or revoked token (a used one ends its
+        session first), and SigningUnavailable before anything is used.
+        """
+        presented = find_refresh_token(text)
+        if presented is None:
+            raise SessionEnded
+        signer = await self.signing.get_signer()
+        async with self.database.begin(presented.tenant) as tx:
+            outcome = await self._rotate(tx, presented)
+        if outcome is None:
+            # The alarm is committed before the refusal is raised: an exception would have undone it.
+            await self.announcer.announce()
+            raise SessionEnded
+        account, session = outcome
+        return signed_in(presented.tenant, account, session, signer)
+
+    async def _rotate(self, tx: Transaction, presented: RefreshToken) -> tuple[Account, OpenedSession] | None:
+        """Return the session with its next token, or None when it has just been ended by a used one."""
+        now = self.clock.now()
+        session = await tx.sessions.find_locked(presented.session)
+        decision = Refreshing.REFUSE if session is None else decide_refresh(session, presented, now)
+        if session is None or decision is Refreshing.REFUSE:
+            raise SessionEnded
+        if decision is Refreshing.REUSED:
+            ended = await tx.sessions.end(session.session, EndReason.REFRESH_REUSED, now)
+            await tx.publish(*revoked_of(session.principal, ended, EndReason.REFRESH_REUSED))
+            return None
+        account = await tx.principals.find_account(session.principal)
+        if account is None:
+            raise SessionEnded
+        following = rotated(presented.tenant, session, self.randomness.bytes(SECRET_BYTES), now)
+        await tx.sessions.rotate(following.session)
+        return account, following

@@ -1,0 +1,94 @@
+"""Sign in: by a one-time code, or by a password where the tenant allows that beside its directory."""
+
+import math
+from dataclasses import dataclass, field
+
+from libs.kernel.clock import Clock
+from libs.kernel.ids import PrincipalId, TenantId
+from services.identity.domain.codes import find_code
+from services.identity.domain.errors import SignInRefused, SignInThrottled
+from services.identity.domain.failures import FailureLedger
+from services.identity.domain.principals import name_key_of
+from services.identity.ports.outside import Passwords, Signing
+from services.identity.ports.store import Database, TenantRegistry
+from services.identity.usecases.sessions import SessionOpener, SignedIn, signed_in
+
+
+@dataclass(frozen=True, slots=True)
+class SignInByCode:
+    """Starts a session for whoever holds an unused code."""
+
+    database: Database
+    registry: TenantRegistry
+    signing: Signing
+    opener: SessionOpener
+    clock: Clock
+
+    async def __call__(self, text: str, device_name: str) -> SignedIn:
+        """Use up the code and return the tokens.
+
+        Raises SignInRefused, and SigningUnavailable before the code is used.
+        """
+        code = find_code(text)
+        tenant = None if code is None else await self.registry.find_by_slug(code.slug)
+        if code is None or tenant is None:
+            raise SignInRefused
+        signer = await self.signing.get_signer()
+        async with self.database.begin(tenant.tenant) as tx:
+            principal = await tx.credentials.take_code(code.digest(), self.clock.now())
+            account = None if principal is None else await tx.principals.find_account(principal)
+            if account is None:
+                raise SignInRefused
+            session = await self.opener.open(tx, tenant.tenant, account, device_name)
+        return signed_in(tenant.tenant, account, session, signer)
+
+
+@dataclass(frozen=True, slots=True)
+class SignInByPassword:
+    """Starts a session for whoever knows the password; failures make the name wait."""
+
+    database: Database
+    registry: TenantRegistry
+    signing: Signing
+    passwords: Passwords
+    opener: SessionOpener
+    clock: Clock
+    failures: FailureLedger = field(default_factory=FailureLedger)
+
+    async def __call__(self, slug: str, user_name: str, password: str, device_name: str) -> SignedIn:
+        """Return the tokens.
+
+        Raises SignInRefused alike, and after the same time, for an unknown tenant, an unknown name and a
+        wrong password; SignInThrottled after too many of these; SigningUnavailable.
+        """
+        name = (slug.lower(), name_key_of(user_name))
+        self._count_try(name)
+        signer = await self.signing.get_signer()
+        tenant, principal = await self._verified(*name, password)
+        self.failures.note_success(name)
+        async with self.database.begin(tenant) as tx:
+            account = await tx.principals.find_account(principal)
+            if account is None:
+                raise SignInRefused
+            session = await self.opener.open(tx, tenant, account, device_name)
+        return signed_in(tenant, account, session, signer)
+
+    def _count_try(self, name: tuple[str, str]) -> None:
+        """Count this try as a failure until it succeeds, so that tries side by side count too."""
+        now = self.clock.monotonic()
+        wait = self.failures.wait_of(name, now)
+        if wait > 0:
+            raise SignInThrottled(math.ceil(wait))
+        self.failures.note_failure(name, now)
+
+    async def _verified(self, slug: str, name_key: str, password: str) -> tuple[TenantId, PrincipalId]:
+        """Return whose password it is; the hash is computed whether there is such a person or not."""
+        tenant = await self.registry.find_by_slug(slug)
+        known = None
+        if tenant is not None and tenant.local_sign_in:
+            async with self.database.begin(tenant.tenant) as tx:
+                known = await tx.credentials.find_password(name_key)
+        right = await self.passwords.verify(None if known is None else known[1], password)
+        if tenant is None or known is None or not right:
+            raise SignInRefused
+        return tenant.tenant, known[0]
