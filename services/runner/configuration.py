@@ -54,7 +54,7 @@ def write_settings(deployment: Deployment) -> None:
 
 
 def toml_of(tables: Mapping[str, Mapping[str, Value]]) -> str:
-    """Return the tables as TOML, of whose basic strings JSON's are a subset. Source: TOML 1.0."""
+    """Return the tables as TOML, whose basic strings are JSON's with DEL escaped. Source: TOML 1.0."""
     lines: list[str] = []
     for name, table in tables.items():
         lines += [f"[{name}]", *(f"{key} = {_value(value)}" for key, value in table.items()), ""]
@@ -64,7 +64,7 @@ def toml_of(tables: Mapping[str, Mapping[str, Value]]) -> str:
 def _value(value: Value) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{json.dumps(key)} = {_value(inner)}" for key, inner in value.items()) + " }"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _public_key(seed: str) -> str:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -20,7 +21,7 @@ from tests.support.platform import is_gone, wait_until
 AS_ROOT = os.geteuid() == 0
 
 
-def rows(server: PostgresServer, statement: str) -> list[tuple]:
+def rows(server: PostgresServer, statement: str) -> list[Any]:
     with psycopg.connect(server.admin_dsn().reveal(), autocommit=True) as connection:
         cursor = connection.execute(statement)
         return cursor.fetchall() if cursor.description else []
