@@ -24,7 +24,7 @@ Row: TypeAlias = Any  # a named tuple whose fields are the columns of its statem
 Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
 
 _SESSION = "-c timezone=UTC -c idle_in_transaction_session_timeout=60000"
-_WAIT_SECONDS = 5.0  # for a free connection; afterwards the caller says 503
+WAIT_SECONDS = 5.0  # for a free connection; afterwards the caller says 503
 _RECONNECT_SECONDS = 3.0  # then the pool tries again at the next request instead of backing off for minutes
 _GONE = (
     psycopg.errors.AdminShutdown,
@@ -70,8 +70,9 @@ class Transaction:
 class _Pool:
     """A pool that survives a restart of the server without showing a broken connection to anyone."""
 
-    def __init__(self, dsn: Secret, name: str, max_size: int) -> None:
+    def __init__(self, dsn: Secret, name: str, max_size: int, wait_seconds: float) -> None:
         self._name = name
+        self._wait_seconds = wait_seconds
         self._max_size = max_size
         self._pool: psycopg_pool.AsyncConnectionPool[AsyncConnection[Row]] = psycopg_pool.AsyncConnectionPool(
             dsn.reveal(),
@@ -86,14 +87,14 @@ class _Pool:
             max_size=max_size,
             open=False,
             name=name,
-            timeout=_WAIT_SECONDS,
+            timeout=wait_seconds,
             reconnect_timeout=_RECONNECT_SECONDS,
         )
 
     async def open(self) -> None:
         """Connect; raises DatabaseUnavailable when the server does not answer within seconds."""
         try:
-            await self._pool.open(wait=True, timeout=_WAIT_SECONDS)
+            await self._pool.open(wait=True, timeout=self._wait_seconds)
         except (psycopg.OperationalError, psycopg_pool.PoolTimeout) as error:
             await self._pool.close()
             raise DatabaseUnavailable(self._name) from error
@@ -193,10 +194,13 @@ class _Pool:
 class TenantDatabase:
     """A database seen through row-level security: every transaction belongs to one tenant."""
 
-    def __init__(self, dsn: Secret, name: str, max_size: int = 8) -> None:
-        """Keep at most `max_size` connections to `dsn`; `name` stands in logs and `pg_stat_activity`."""
+    def __init__(self, dsn: Secret, name: str, max_size: int = 8, wait_seconds: float = WAIT_SECONDS) -> None:
+        """Keep at most `max_size` connections to `dsn`; `name` stands in logs and `pg_stat_activity`.
+
+        A transaction waits up to `wait_seconds` for a connection.
+        """
         self._name = name
-        self._pool = _Pool(dsn, name, max_size)
+        self._pool = _Pool(dsn, name, max_size, wait_seconds)
 
     async def open(self) -> None:
         """Connect; raises DatabaseUnavailable, or RoleTooPowerful for a role that no row policy binds."""
@@ -236,9 +240,12 @@ class CrossingDatabase:
     Source: `policies/database/cross_tenant_roles.toml`.
     """
 
-    def __init__(self, dsn: Secret, name: str, max_size: int = 4) -> None:
-        """Keep at most `max_size` connections to `dsn`; `name` stands in logs and `pg_stat_activity`."""
-        self._pool = _Pool(dsn, name, max_size)
+    def __init__(self, dsn: Secret, name: str, max_size: int = 4, wait_seconds: float = WAIT_SECONDS) -> None:
+        """Keep at most `max_size` connections to `dsn`; `name` stands in logs and `pg_stat_activity`.
+
+        A transaction waits up to `wait_seconds` for a connection.
+        """
+        self._pool = _Pool(dsn, name, max_size, wait_seconds)
 
     async def open(self) -> None:
         """Connect; raises DatabaseUnavailable."""
