@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, TypeVar
 from uuid import UUID
 
@@ -148,17 +148,18 @@ class Client:
         self,
         on_shown: OnShown,
         *,
-        gateway: str | None = None,
+        gateways: Sequence[str] = (),
         cursors: Mapping[UUID, int] | None = None,
         marks_delivered: bool = True,
     ) -> Device:
         """Return a device of the signed-in person, not yet open; `on_shown` gets each entry once, in order.
 
-        It dials the origin, or `gateway` directly (`unix:/path` or `host:port`).
+        It dials the origin, or each of `gateways` (`unix:/path` or `host:port`) in turn, the next one
+        after each cut.
         """
         return Device(
             self.session,
-            dial_of(self._api.origin, gateway, self._ssl_context),
+            dial_of(self._api.origin, gateways, self._ssl_context),
             on_shown,
             self._clock,
             self._ids,

@@ -207,7 +207,7 @@ class Device:
         ref = str(self._ids.uuid7())
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._syncs[ref] = done
-        self._write(Sync(ref=ref, cursors=self._timeline.cursors, limit=PAGE_ENTRIES))
+        self._ask(ref, {})
         await done
 
     # Keeping a socket.
@@ -329,11 +329,14 @@ class Device:
             self._live.set()
 
     def _paged(self, page: Page) -> None:
-        self._show(self._timeline.take_page(page.entries, page.cursors))
-        if page.more:
-            return
+        self._show(self._timeline.take_page(page.entries))
         if page.ref == HELLO_REF:
-            self._live.set()
+            if not page.more:
+                self._live.set()
+            return
+        if page.more:
+            self._ask(page.ref, page.cursors)
+            return
         done = self._syncs.pop(page.ref, None)
         if done is not None and not done.done():
             done.set_result(None)
@@ -400,6 +403,16 @@ class Device:
             while True:
                 await wire.send(await outgoing.get())
 
+    def _ask(self, ref: str, reached: Mapping[UUID, int]) -> None:
+        """Ask for a page of everything after the cursors; `reached` are those of the page before it.
+
+        All cursors are named: a conversation that is not would be sent from its beginning.
+        """
+        cursors = self._timeline.cursors
+        for conversation, seq in reached.items():
+            cursors[conversation] = max(seq, cursors.get(conversation, 0))
+        self._write(Sync(ref=ref, cursors=cursors, limit=PAGE_ENTRIES))
+
     def _watch_gaps(self) -> None:
         """See to it that a gap that stays is asked about, without a timer for each frame."""
         if "gaps" not in self._timers:
@@ -410,7 +423,7 @@ class Device:
         due = self._repair.decide(self._timeline.gaps(), now)
         if due:
             self.repairs += 1
-            self._write(Sync(ref=f"gap-{self.repairs}", cursors=due, limit=PAGE_ENTRIES))
+            self._ask(f"gap-{self.repairs}", {})
         wait = self._repair.wait_of(now)
         if wait is not None:
             self._later("gaps", wait, self._ask_about_gaps)

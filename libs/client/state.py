@@ -40,8 +40,9 @@ class Timeline:
 
     The cursor of a conversation is the last `seq` up to which everything was shown; an own message
     counts by its ack. What comes before its predecessors is held until the gap closes, by the missing
-    entry itself or by a page. A page is the truth about its stretch of the log: `seq` values that it
-    leaves out are not for this person to see.
+    entry itself or by a page. A page is the truth about its stretch of the log, from the cursor that was
+    asked with to its last entry: `seq` values that it leaves out are not for this person to see. It says
+    nothing about what follows its last entry, whatever cursors it names: an ack may be on its way there.
     """
 
     def __init__(self, cursors: Mapping[UUID, int] | None = None) -> None:
@@ -82,17 +83,13 @@ class Timeline:
         self._take(Shown(ack.conversation, ack.seq, None, ack), shown)
         return shown
 
-    def take_page(self, parts: Iterable[ConversationEntries], reached: Mapping[UUID, int]) -> list[Shown]:
-        """Return what a page lets be shown now; `reached` says how far it goes in each conversation."""
+    def take_page(self, parts: Iterable[ConversationEntries]) -> list[Shown]:
+        """Return what a page's `parts` let be shown now, in order within each conversation."""
         shown: list[Shown] = []
-        ends = dict(reached)
         for part in parts:
             if part.entries:
-                last = part.entries[-1].seq
-                ends[part.conversation] = max(ends.get(part.conversation, last), last)
                 self._merge(part.conversation, part.entries)
-        for conversation, end in ends.items():
-            self._settle(conversation, end, shown)
+                self._settle(part.conversation, part.entries[-1].seq, shown)
         return shown
 
     def _take(self, item: Shown, shown: list[Shown]) -> None:
@@ -149,7 +146,10 @@ class _Asked(msgspec.Struct):
 
 
 class Repair:
-    """When a gap is asked about: after a grace, then at doubling distances while nothing moves."""
+    """When a gap is asked about: after a grace, then at doubling distances while nothing moves.
+
+    A conversation of which nothing was shown yet is asked about at once: this person was just brought in.
+    """
 
     def __init__(self, grace: float = REPAIR_GRACE_SECONDS, longest: float = REPAIR_LONGEST_SECONDS) -> None:
         """Wait `grace` seconds before the first question and at most `longest` between two."""
@@ -162,7 +162,9 @@ class Repair:
         self._asked = {key: seen for key, seen in self._asked.items() if gaps.get(key) == seen.cursor}
         due: dict[UUID, int] = {}
         for conversation, cursor in gaps.items():
-            seen = self._asked.setdefault(conversation, _Asked(cursor, now + self._grace))
+            seen = self._asked.setdefault(
+                conversation, _Asked(cursor, now + (self._grace if cursor else 0.0))
+            )
             if seen.due <= now:
                 seen.times += 1
                 seen.due = now + min(self._grace * 2.0**seen.times, self._longest)

@@ -1,7 +1,8 @@
 """One WebSocket to a gateway, directly or through the origin, over TCP or a unix socket."""
 
+import itertools
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -78,17 +79,21 @@ class WebSocketWire:
         self._connection.transport.abort()
 
 
-def dial_of(origin: str, gateway: str | None = None, ssl_context: ssl.SSLContext | None = None) -> Dial:
-    """Return how to open a socket: at `origin`, or straight at a `gateway`.
+def dial_of(origin: str, gateways: Sequence[str] = (), ssl_context: ssl.SSLContext | None = None) -> Dial:
+    """Return how to open a socket: at `origin`, or straight at each of `gateways` in turn.
 
     A gateway is `unix:/path`, `host:port` or a URL.
     """
-    if gateway is not None and gateway.startswith("unix:"):
-        place = {"unix": True, "path": gateway.removeprefix("unix:")}
-        return lambda: _opened(f"ws://localhost{PATH}", place)
-    url = socket_url_of(gateway or origin)
-    is_sealed = ssl_context is not None and url.startswith("wss:")
-    return lambda: _opened(url, {"ssl": ssl_context} if is_sealed else {})
+    addresses = itertools.cycle(gateways or (origin,))
+    return lambda: _opened(*_place_of(next(addresses), ssl_context))
+
+
+def _place_of(address: str, ssl_context: ssl.SSLContext | None) -> tuple[str, dict[str, Any]]:
+    """Return the URL of an address, and what else `connect` needs to know to get there."""
+    if address.startswith("unix:"):
+        return f"ws://localhost{PATH}", {"unix": True, "path": address.removeprefix("unix:")}
+    url = socket_url_of(address)
+    return url, {"ssl": ssl_context} if ssl_context is not None and url.startswith("wss:") else {}
 
 
 def socket_url_of(address: str) -> str:

@@ -444,6 +444,7 @@ async def test_a_sync_returns_once_its_last_page_was_shown() -> None:
     sync = await wire.hears(Sync)
     assert isinstance(sync, Sync)
     wire.say(page_of(sync.ref, 1, 2, more=True))
+    assert await wire.hears(Sync) == Sync(ref=sync.ref, cursors={ROOM: 2}, limit=sync.limit)
     wire.say(page_of(sync.ref, 3))
     await syncing
     assert gateway.seqs() == [1, 2, 3]

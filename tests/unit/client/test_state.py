@@ -77,7 +77,7 @@ def test_an_ack_that_overtakes_the_entries_of_others_is_held_until_the_gap_close
 def test_a_page_is_the_truth_about_its_stretch_and_may_leave_out_what_is_not_for_this_person() -> None:
     timeline = Timeline()
     page = [ConversationEntries(conversation=ROOM, entries=(entry_of(40), entry_of(41)))]
-    assert seqs_of(timeline.take_page(page, {ROOM: 41})) == [40, 41]
+    assert seqs_of(timeline.take_page(page)) == [40, 41]
     assert timeline.cursors == {ROOM: 41}
 
 
@@ -85,13 +85,20 @@ def test_a_page_closes_a_gap_and_what_waited_behind_it_follows() -> None:
     timeline = Timeline({ROOM: 1})
     timeline.take_entries(ROOM, [entry_of(5), entry_of(3)])
     page = [ConversationEntries(conversation=ROOM, entries=(entry_of(2), entry_of(3), entry_of(4)))]
-    assert seqs_of(timeline.take_page(page, {ROOM: 4})) == [2, 3, 4, 5]
+    assert seqs_of(timeline.take_page(page)) == [2, 3, 4, 5]
+
+
+def test_an_ack_behind_the_last_entry_of_a_page_is_still_shown() -> None:
+    timeline = Timeline({ROOM: 1})
+    page = [ConversationEntries(conversation=ROOM, entries=(entry_of(2),))]
+    timeline.take_page(page)
+    assert seqs_of(timeline.take_ack(ack_of(3))) == [3]
 
 
 def test_a_page_older_than_what_was_shown_changes_nothing() -> None:
     timeline = Timeline({ROOM: 9})
     page = [ConversationEntries(conversation=ROOM, entries=(entry_of(7), entry_of(8)))]
-    assert timeline.take_page(page, {ROOM: 8}) == []
+    assert timeline.take_page(page) == []
     assert timeline.cursors == {ROOM: 9}
 
 
@@ -141,10 +148,7 @@ class Simulation:
         self.questions.remove(question)
         numbers = range(question[1] + 1, min(question[1] + size, len(self.logs[room])) + 1)
         entries = tuple(entry_of(number, ME if self.logs[room][number - 1] else OTHER) for number in numbers)
-        self.shown += self.timeline.take_page(
-            [ConversationEntries(conversation=room, entries=entries)],
-            {room: numbers[-1] if numbers else question[1]},
-        )
+        self.shown += self.timeline.take_page([ConversationEntries(conversation=room, entries=entries)])
 
     def cut(self) -> None:
         """Lose every answer that is under way."""
@@ -199,6 +203,12 @@ def test_a_gap_that_moves_gets_a_new_grace_and_a_closed_one_is_forgotten() -> No
     assert repair.decide({ROOM: 6}, now=1.0) == {}
     assert repair.decide({}, now=1.5) == {}
     assert repair.wait_of(1.5) is None
+
+
+def test_a_conversation_that_was_never_shown_is_asked_about_at_once() -> None:
+    repair = Repair(grace=1.0)
+    assert repair.decide({ROOM: 0}, now=0.0) == {ROOM: 0}
+    assert repair.wait_of(0.0) == 2.0
 
 
 def test_a_cut_forgets_the_questions() -> None:
