@@ -80,7 +80,7 @@ def _table_of(service: str, path: Path) -> dict[str, Any]:
         raise SettingsError(msg) from None
     table = document.get(service, {})
     if not isinstance(table, dict):
-        msg = f"[{service}] in {path} must be a table."
+        msg = f"In the settings file {path}, [{service}] must be a table."
         raise SettingsError(msg)
     return table
 
