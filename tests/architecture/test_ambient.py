@@ -9,6 +9,12 @@ from tests.architecture.rules.sources import Source, shipped_sources
 HOMES = {
     "libs/kernel/clock.py": "the clock itself",
     "libs/kernel/randomness.py": "the operating system's generator itself",
+    "infra/engines/*": "waits for real servers by the machine's clock, and makes their passwords",
+    "services/runner/cli.py": "the command line reads the environment once and hands it on",
+    "services/runner/children.py": "waits for real processes by the machine's clock",
+    "services/runner/temporary.py": "waits for a real deployment by the machine's clock",
+    "services/runner/bench/*": "measures the machine itself",
+    "services/runner/demo/*": "says how long a run took",
 }
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from libs.db.roles import read_crossing_roles
 from tests.architecture.rules.own_schema import foreign_names
 from tests.architecture.rules.sources import ROOT, Source, shipped_sources
 from tests.architecture.rules.statements import statements_of
@@ -11,8 +12,11 @@ SCHEMAS = sorted(path.name for path in (ROOT / "services").iterdir() if (path / 
 TENANT_TABLES = {"messaging.entry", "messaging.head"}
 
 
-# Modules whose statements cross tenants on purpose, each with the role that runs them and the reason.
-CROSSING: dict[str, str] = {}
+# Modules some of whose statements cross tenants on purpose: the role that runs them, and the reason.
+CROSSING = {
+    "services/identity/store/tenants.py": ("identity_resolver", "a slug leads to a tenant"),
+    "services/identity/store/revocations.py": ("identity_resolver", "gateways learn of all revocations"),
+}
 
 
 def planted(statement: str) -> list[Source]:
@@ -48,6 +52,15 @@ def test_a_statement_outside_its_schema_is_caught(statement: str):
 def test_every_statement_on_a_tenant_table_is_bound_to_the_tenant():
     tables = tenant_tables_of(shipped_sources())
     assert unbound_statements(statements_of(shipped_sources()), tables, CROSSING) == []
+
+
+@pytest.mark.parametrize("path", CROSSING)
+def test_a_module_that_crosses_tenants_does_so_as_a_declared_role_on_its_tables(path: str):
+    sources = [source for source in shipped_sources() if source.path == path]
+    crossed = unbound_statements(statements_of(sources), tenant_tables_of(shipped_sources()))
+    assert crossed
+    declared = {role.name: role.tables for role in read_crossing_roles()}[CROSSING[path][0]]
+    assert {breach.split(": ")[1].split(" ")[0] for breach in crossed} <= declared
 
 
 def test_the_tenant_tables_are_those_that_migrations_bind():

@@ -35,13 +35,13 @@ def keys_that_start_elsewhere(
 ) -> list[str]:
     """Return a sentence for each unique key of a tenant table whose first column is not the tenant.
 
-    `exceptions` are tables ("schema.table" without the schema) with the reason why their keys differ.
+    `exceptions` are names of keys with the reason why they differ.
     """
     rows = connection.execute(_KEYS_WITHOUT_TENANT_FIRST, {"schema": schema}).fetchall()
     return [
         f"{table}: the key {key} does not start with the tenant"
         for table, key in rows
-        if table.removeprefix(schema + ".") not in exceptions
+        if key not in exceptions
     ]
 
 
