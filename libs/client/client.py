@@ -29,19 +29,28 @@ T = TypeVar("T")
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation that stands, and the `seq` of its last entry then."""
+    """A conversation that stands, and the `seq` of its first entry."""
 
     conversation: UUID
     seq: int
 
 
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """The `seq` of the entries that a change of participants made; None where nothing had to change."""
+
+    added: int | None = None
+    removed: int | None = None
+
+
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation as its participant sees it."""
+    """A conversation as one person stands to it; `participants` only where a single one was asked for."""
 
     conversation: UUID
     kind: str
-    name: str | None = None
-    last_seq: int = 0
+    takes_part: bool
+    administrator: bool
+    last_seq: int
+    members_version: int
     participants: tuple[UUID, ...] = ()
 
 
@@ -55,7 +64,6 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of a conversation's log."""
 
     entries: tuple[Entry, ...]
-    more: bool = False
 
 
 class Missed(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,22 +112,29 @@ class Client:
         participants: Iterable[UUID],
         *,
         name: str | None = None,
+        conversation: UUID | None = None,
     ) -> Created:
         """Make a conversation with `participants` beside oneself.
 
-        Waits a while for people who were provisioned a moment ago. Raises Refused and what `Api` raises.
+        `conversation` is the client's own name for it, made here unless it is given: giving it again
+        returns the one that was made. Waits a while for people who were provisioned a moment ago.
+        Raises Refused and what `Api` raises.
         """
-        body: dict[str, object] = {"kind": kind, "participants": list(participants)}
+        body: dict[str, object] = {
+            "id": conversation or self._ids.uuid7(),
+            "kind": kind,
+            "participants": list(participants),
+        }
         if name is not None:
             body["name"] = name
         return await self._patiently("POST", CONVERSATIONS, Created, body)
 
     async def change_participants(
         self, conversation: UUID, *, add: Iterable[UUID] = (), remove: Iterable[UUID] = ()
-    ) -> Created:
-        """Add and remove participants; returns where the log stands then."""
+    ) -> Changed:
+        """Bring people into a group and remove people from it. Raises Refused and what `Api` raises."""
         body = {"add": list(add), "remove": list(remove)}
-        return await self._patiently("POST", f"{CONVERSATIONS}/{conversation}/participants", Created, body)
+        return await self._patiently("POST", f"{CONVERSATIONS}/{conversation}/participants", Changed, body)
 
     async def conversations(self) -> tuple[Conversation, ...]:
         """Return the conversations that the person takes part in."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import httpx
@@ -16,6 +16,7 @@ CODES_A_CALL: Final = 1000
 CONCURRENT_CALLS: Final = 8
 USER_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
 _CREATED: Final = 201
+_CONFLICT: Final = 409
 
 
 class Tenant(msgspec.Struct, frozen=True):
@@ -63,29 +64,36 @@ async def provision(
 
 
 async def _provision_one(http: httpx.AsyncClient, origin: str, tenant: Tenant, person: Person) -> UUID:
+    """Provision one person, or find whom the directory has under that name."""
+    users = f"{origin}/scim/v2/{tenant.slug}/Users"
     body = {
         "schemas": [USER_SCHEMA],
         "userName": person.user_name,
         "displayName": person.display_name,
         "active": True,
     }
-    try:
-        answer = await http.post(
-            f"{origin}/scim/v2/{tenant.slug}/Users",
-            json=body,
-            headers={
-                "authorization": f"Bearer {tenant.scim_token}",
-                "content-type": "application/scim+json",
-            },
-        )
-    except httpx.HTTPError as defect:
-        msg = (
-            f"the directory did not answer while {person.user_name} was provisioned: {type(defect).__name__}"
-        )
-        raise RunnerError(msg) from defect
+    answer = await _asked(http, tenant, "POST", users, json=body)
+    if answer.status_code == _CONFLICT:
+        wanted = f'userName eq "{person.user_name}"'
+        answer = await _asked(http, tenant, "GET", users, params={"filter": wanted})
+        found = answer.json().get("Resources") or [{}]
+        return UUID(found[0]["id"])
     if answer.status_code != _CREATED:
         raise RunnerError(f"{person.user_name} was not provisioned: SCIM answered {answer.status_code}")
     return UUID(answer.json()["id"])
+
+
+async def _asked(
+    http: httpx.AsyncClient, tenant: Tenant, method: str, url: str, **what: Any
+) -> httpx.Response:
+    headers = {
+        "authorization": f"Bearer {tenant.scim_token}",
+        "content-type": "application/scim+json",
+    }
+    try:
+        return await http.request(method, url, headers=headers, **what)
+    except httpx.HTTPError as defect:
+        raise RunnerError(f"the directory did not answer {method}: {type(defect).__name__}") from defect
 
 
 def sign_in_codes(operator: Operator, tenant: Tenant, principals: Sequence[UUID]) -> list[str]:

@@ -1,0 +1,39 @@
+"""`muniment bench`: the command line's side of the measurements."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+import uvloop
+from rich.console import Console
+
+from services.runner.bench.figures import Figure, table_of
+from services.runner.bench.messaging import Report, send_figures, with_deployment
+from services.runner.errors import RunnerError
+
+AREAS = ("messaging",)
+
+
+def run_bench(area: str, *, as_json: bool) -> int:
+    """Measure an area on a deployment of its own; return 0 when every goal holds, 1 otherwise.
+
+    Standard output carries the figures alone; progress goes to standard error. Raises RunnerError for
+    an area that there is not.
+    """
+    if area not in AREAS:
+        raise RunnerError(f"there is nothing to measure called {area}; there is: {', '.join(AREAS)}")
+    with Console(stderr=True).status("measuring") as status:
+        figures = with_deployment(status.update, partial(_measured, report=status.update))
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(figures).decode() + "\n")
+    else:
+        Console().print(table_of(figures))
+    return 0 if all(each.holds is not False for each in figures) else 1
+
+
+def _measured(facts: Mapping[str, Any], report: Report) -> list[Figure]:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(send_figures(facts, report))
