@@ -18,10 +18,11 @@ from uuid import UUID
 import msgspec
 
 from libs.authn.errors import RevocationsUnknown, Unauthenticated
+from libs.contracts.streams import REVOCATIONS_CHANNEL
 from libs.kernel.clock import Clock
 from libs.kernel.ids import SessionId
 
-CHANNEL: Final = "identity:revocations"
+CHANNEL: Final = REVOCATIONS_CHANNEL
 HEARTBEAT_SECONDS: Final = 0.5
 SILENCE_SECONDS: Final = 1.0
 """Without an announcement for this long, identity is asked."""

@@ -195,3 +195,7 @@ class TenantRegistry(Protocol):
     async def find_by_slug(self, slug: str) -> Tenant | None:
         """Return the tenant of that slug."""
         ...
+
+    async def all(self) -> list[Tenant]:
+        """Return every tenant, by slug."""
+        ...

@@ -117,16 +117,17 @@ class PostgresPrincipals:
 
     async def search(self, wanted: Filter, offset: int, limit: int) -> tuple[int, list[Principal]]:
         """Return how many principals match, and those from `offset` on, in the order of their making."""
-        where, values = _where_of(wanted)
+        narrowing, values = _narrowing_of(wanted)
         parameters = {**values, "tenant": self._tenant, "offset": offset, "limit": limit}
         row = await self._tx.fetch_one(
-            f"SELECT count(*) AS total FROM identity.principal WHERE {where}", parameters
+            f"SELECT count(*) AS total FROM identity.principal WHERE {_MATCHING} AND ({narrowing})",
+            parameters,
         )
         total = 0 if row is None else row.total
         if limit == 0 or total <= offset:
             return total, []
         rows = await self._tx.fetch_all(
-            f"SELECT {_COLUMNS} FROM identity.principal WHERE {where}"
+            f"SELECT {_COLUMNS} FROM identity.principal WHERE {_MATCHING} AND ({narrowing})"
             " ORDER BY principal OFFSET %(offset)s LIMIT %(limit)s",
             parameters,
         )
@@ -148,9 +149,9 @@ class PostgresPrincipals:
             raise NotUnique("externalId" if taken else "userName") from None
 
 
-def _where_of(wanted: Filter) -> tuple[str, dict[str, object]]:
+def _narrowing_of(wanted: Filter) -> tuple[str, dict[str, object]]:
     """Return the clause, made of the fixed texts above alone, and its values by the names it gives them."""
-    clauses, values = [_MATCHING], dict[str, object]()
+    clauses, values = ["true"], dict[str, object]()
     for number, condition in enumerate(wanted):
         clauses.append(_CONDITIONS[condition.field].format(f"%(value_{number})s"))
         values[f"value_{number}"] = _value_of(condition)

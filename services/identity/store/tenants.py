@@ -15,6 +15,7 @@ VALUES (%s, %s, %s, %s, %s) ON CONFLICT (slug) DO NOTHING
 """
 _GET: Final = "SELECT tenant, slug, name, local_sign_in FROM identity.tenant WHERE tenant = %s"
 _FIND_BY_SLUG: Final = "SELECT tenant, slug, name, local_sign_in FROM identity.tenant WHERE slug = %s"
+_ALL: Final = "SELECT tenant, slug, name, local_sign_in FROM identity.tenant ORDER BY slug"
 _REMEMBERED: Final = 10_000
 
 
@@ -61,6 +62,11 @@ class PostgresTenantRegistry:
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
         return self._known[slug]
+
+    async def all(self) -> list[Tenant]:
+        """Return every tenant, by slug."""
+        async with self._database.begin() as tx:
+            return [_tenant_of(row) for row in await tx.fetch_all(_ALL)]
 
 
 def _tenant_of(row: Any) -> Tenant:

@@ -59,6 +59,17 @@ class FindTenant:
 
 
 @dataclass(frozen=True, slots=True)
+class ListTenants:
+    """Lists the organisations, for the operator."""
+
+    registry: TenantRegistry
+
+    async def __call__(self) -> list[Tenant]:
+        """Return every tenant, by slug."""
+        return await self.registry.all()
+
+
+@dataclass(frozen=True, slots=True)
 class IssuedScimToken:
     """A new SCIM token, shown once, and when it expires (aware, UTC)."""
 
