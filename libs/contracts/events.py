@@ -261,6 +261,7 @@ def decode(body: bytes) -> tuple[CloudEvent, Event | None]:
 
 
 def event_of(envelope: CloudEvent) -> Event | None:
+    """Return the envelope's event, None if this reader does not know its name. Raises MalformedEvent."""
     reader = _READERS.get(envelope.type)
     if reader is None:
         return None

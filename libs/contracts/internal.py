@@ -9,11 +9,15 @@ from uuid import UUID
 
 import msgspec
 
+from libs.contracts.streams import PARTITIONS
+
 MEDIA_TYPE: Final = "application/msgpack"
 BATCH_LIMIT: Final = 2000
 """Items of one obtain or unwrap, at most."""
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+Part = Annotated[int, msgspec.Meta(ge=0, lt=PARTITIONS)]
+Position = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 T = TypeVar("T")
 
 
@@ -140,7 +144,7 @@ class ReportCursors(Wire, frozen=True, kw_only=True):
     """POST /internal/cursors: a consumer's positions by partition."""
 
     consumer: str
-    cursors: dict[int, int]
+    cursors: dict[Part, Position]
 
 
 _ENCODER = msgspec.msgpack.Encoder(uuid_format="bytes")

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from libs.host.docs import DocumentedApp, add_docs
+from libs.host.docs import Describe, DocumentedApp, add_docs
 from libs.host.errors import Unready
 from libs.host.layers import BodyLimit, Shield, shape_by_path
 from libs.host.problems import (
@@ -62,13 +62,15 @@ def create_app(  # noqa: PLR0913 - the one place where a process is put together
     max_body_bytes: int = MAX_BODY_BYTES,
     version: str = "1",
     description: str = "",
+    describe_socket: Describe | None = None,
 ) -> FastAPI:
     """Return the app of one process.
 
     `routers` carry their whole paths; `prefix` (`/identity/v1`) is where `/docs`, `/openapi.json`,
     `/healthz` and `/readyz` stand for the one origin, beside the process's own `/healthz`, `/readyz` and
-    `/metrics`. `error_shapes` gives paths below a prefix another form of error (SCIM). After the lifespan
-    has begun, `app.state.draining` is False until the server drains.
+    `/metrics`. `error_shapes` gives paths below a prefix another form of error (SCIM). `describe_socket`
+    makes the AsyncAPI document of a service that has a socket, for `/asyncapi.json` and the page.
+    `app.state.draining` is False until the server drains.
     """
     clock = clock or SystemClock()
     metrics = metrics or Metrics(service)
@@ -90,7 +92,7 @@ def create_app(  # noqa: PLR0913 - the one place where a process is put together
     shape = shape_by_path(dict(error_shapes or {}), plain_shape)
     _answer_errors(app, merged(problems), error_shapes or {})
     _add_health(app, prefix, readiness or {}, metrics)
-    add_docs(app, prefix)
+    add_docs(app, prefix, describe_socket)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
     app.add_middleware(

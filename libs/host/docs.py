@@ -6,7 +6,7 @@ No script, no font, no style from elsewhere: the page is one document whose only
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from typing import Any, Final
 
@@ -27,6 +27,8 @@ _STYLE: Final = (
     "@media (prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}pre{background:#161b22}"
     "details,td,th{border-color:#30363d}a{color:#79c0ff}}"
 )
+Describe = Callable[[], Mapping[str, Any]]
+"""Makes a document when it is first asked for."""
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 PAGE_POLICY: Final = f"{CONTENT_POLICY}; style-src 'sha256-{_STYLE_HASH}'"
 _PROBLEM_SCHEMA: Final[Mapping[str, Any]] = {
@@ -70,20 +72,31 @@ class DocumentedApp(FastAPI):
         return self.openapi_schema
 
 
-def add_docs(app: FastAPI, prefix: str) -> None:
-    """Serve `<prefix>/openapi.json` and `<prefix>/docs`; internal routes stand in neither."""
+def add_docs(app: FastAPI, prefix: str, describe_socket: Describe | None) -> None:
+    """Serve `<prefix>/openapi.json`, `/docs` and, for a service with a socket, `/asyncapi.json`.
+
+    Internal routes stand in none of them.
+    """
 
     async def schema(_request: Request) -> JSONResponse:
         return JSONResponse(app.openapi())
 
     async def page(_request: Request) -> HTMLResponse:
+        described = None if describe_socket is None else describe_socket()
+        socket = "" if described is None else _socket_part(described, f"{prefix}/asyncapi.json")
         return HTMLResponse(
-            page_of(app.openapi(), f"{prefix}/openapi.json"),
+            page_of(app.openapi(), f"{prefix}/openapi.json", socket),
             headers={"content-security-policy": PAGE_POLICY},
         )
 
     app.add_api_route(f"{prefix}/openapi.json", schema, include_in_schema=False)
     app.add_api_route(f"{prefix}/docs", page, include_in_schema=False)
+    if describe_socket is not None:
+
+        async def frames(_request: Request) -> JSONResponse:
+            return JSONResponse(describe_socket())
+
+        app.add_api_route(f"{prefix}/asyncapi.json", frames, include_in_schema=False)
 
 
 def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
@@ -99,8 +112,8 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def page_of(document: Mapping[str, Any], address: str) -> str:
-    """Return an HTML page that lists the operations of an OpenAPI document found at `address`."""
+def page_of(document: Mapping[str, Any], address: str, more: str = "") -> str:
+    """Return an HTML page that lists the operations of an OpenAPI document found at `address`, and `more`."""
     info = document["info"]
     operations = "\n".join(_operation_block(*operation) for operation in _operations_of(document))
     schemas = "\n".join(
@@ -113,7 +126,35 @@ def page_of(document: Mapping[str, Any], address: str) -> str:
         f"<h1>{escape(info['title'])} {escape(info['version'])}</h1>"
         f"<p>{escape(info.get('description', ''))}</p>"
         f'<p>OpenAPI {escape(document["openapi"])}: <a href="{escape(address)}">{escape(address)}</a></p>'
-        f"<h2>Operations</h2>{operations}<h2>Schemas</h2>{schemas}</body></html>"
+        f"<h2>Operations</h2>{operations}{more}<h2>Schemas</h2>{schemas}</body></html>"
+    )
+
+
+def _socket_part(document: Mapping[str, Any], address: str) -> str:
+    """Return the part of the page that lists the frames of a socket, by who sends them."""
+    components = document["components"]
+    lists = ""
+    for action, sender in (("receive", "client"), ("send", "gateway")):
+        names = [
+            reference["$ref"].rpartition("/")[2]
+            for operation in document["operations"].values()
+            if operation["action"] == action
+            for reference in operation["messages"]
+        ]
+        blocks = "".join(_frame_block(components["messages"][name], components["schemas"]) for name in names)
+        lists += f"<h3>From the {sender}</h3>{blocks}"
+    link = f'<a href="{escape(address)}">{escape(address)}</a>'
+    return (
+        f"<h2>Socket</h2><p>{escape(document['info']['description'])}</p>"
+        f"<p>AsyncAPI {escape(document['asyncapi'])}: {link}</p>{lists}"
+    )
+
+
+def _frame_block(message: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
+    schema = schemas[message["payload"]["$ref"].rpartition("/")[2]]
+    return (
+        f"<details><summary><code>{escape(message['name'])}</code> {escape(message['summary'])}</summary>"
+        f"{_json(schema)}</details>"
     )
 
 

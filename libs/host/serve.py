@@ -1,6 +1,7 @@
 """Serving one app in one process: uvicorn on uvloop, on a Unix socket or a TCP port, drained at the end."""
 
 import os
+import resource
 import signal
 import socket
 import stat
@@ -38,6 +39,7 @@ def serve(
     On the signal `/readyz` turns to 503, the listener closes, sockets get 1012, running requests have
     `drain_seconds` to end, then the lifespan ends. Raises AddressTaken, ValueError for a bad address.
     """
+    raise_file_limit()
     listener = listening(address_of(listen))
     config = uvicorn.Config(
         app,
@@ -70,6 +72,13 @@ def serve(
     finally:
         _remove(address_of(listen), listener)
     return 0
+
+
+def raise_file_limit() -> None:
+    """Let this process open as many files as the system allows it: each socket is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class Draining(uvicorn.Server):

@@ -161,6 +161,7 @@ def test_a_body_is_read_as_it_was_sealed():
 
 def test_the_close_codes_are_those_of_the_protocol():
     assert {code.name: code.value for code in CloseCode} == {
+        "NORMAL": 1000,
         "BINARY_OR_UNREADABLE": 1003,
         "MALFORMED": 1007,
         "OVERSIZED": 1009,

@@ -12,6 +12,7 @@ import structlog
 from fastapi import APIRouter, Depends, FastAPI
 
 from libs.authn.actor import Actor
+from libs.contracts.asyncapi import asyncapi_document
 from libs.host.app import StartFailed, create_app
 from libs.host.auth import require_actor
 from libs.telemetry.logs import configure_logging
@@ -82,6 +83,18 @@ async def test_the_page_needs_no_network_and_no_script():
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert "style-src 'sha256-" in policy
+
+
+async def test_a_service_with_a_socket_describes_its_frames_too():
+    app = trial_app(describe_socket=asyncapi_document)
+    async with client_of(app) as client:
+        page = (await client.get("/trial/v1/docs")).text
+        document = (await client.get("/trial/v1/asyncapi.json")).json()
+    assert document["asyncapi"] == "3.0.0"
+    assert "<code>welcome</code>" in page
+    assert "/trial/v1/asyncapi.json" in page
+    async with client_of(trial_app()) as client:
+        assert (await client.get("/trial/v1/asyncapi.json")).status_code == 404
 
 
 async def test_the_documentation_says_which_operations_need_a_token():
