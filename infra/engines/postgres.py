@@ -19,7 +19,7 @@ from urllib.parse import quote
 from infra.engines import kernel
 from infra.engines.daemon import Command, Daemon, popen, running
 from infra.engines.errors import EngineFailed, EngineMissing
-from infra.engines.folders import private_folder, write_private
+from infra.engines.folders import PASSABLE_FOLDER, PRIVATE_FOLDER, private_folder, write_private
 from libs.kernel.secrets import Secret
 
 SUPERUSER = "postgres"
@@ -100,7 +100,7 @@ class PostgresServer:
         yield from self._ending_of_stray()
         if not (self._cluster / "PG_VERSION").exists():
             yield from self._initialising(programs, before_exec)
-        (self._cluster / "postgresql.conf").write_text(self._configuration(), encoding="utf-8")
+        self._write(self._cluster / "postgresql.conf", self._configuration().encode())
         pid = self._daemon.spawn(
             Command(
                 name=self.name,
@@ -133,9 +133,8 @@ class PostgresServer:
         for folder in (self._folder, self.sockets):
             folder.mkdir(parents=True, exist_ok=True)
             os.chown(folder, account.pw_uid, account.pw_gid)
-            folder.chmod(0o700)
-            for parent in folder.parents[:1]:
-                parent.chmod(parent.stat().st_mode | 0o011)  # to pass through, not to list
+            folder.chmod(PRIVATE_FOLDER)
+            folder.parent.chmod(PASSABLE_FOLDER)
         user, group = account.pw_uid, account.pw_gid
 
         def become_account() -> None:
@@ -168,9 +167,7 @@ class PostgresServer:
         """Run initdb into the folder, with a password that only this machine's owner can read."""
         for leftover in self._cluster.glob("*"):  # an initdb that was interrupted
             _remove_tree(leftover)
-        write_private(self._password_file, secrets.token_urlsafe(24).encode())
-        if (account := self._decide_account()) is not None:
-            os.chown(self._password_file, account.pw_uid, account.pw_gid)
+        self._write(self._password_file, secrets.token_urlsafe(24).encode())
         arguments = [
             *("-D", str(self._cluster), "-U", SUPERUSER, "-A", "scram-sha-256"),
             f"--pwfile={self._password_file}",
@@ -181,6 +178,12 @@ class PostgresServer:
         child = popen(Command(f"{self.name} (initdb)", argv, self._log, before_exec=before_exec))
         yield from running(self.name, child, self._log)
         os.sync()  # once for the whole folder, where initdb would do it file by file
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """Write a file that the server's account alone can read."""
+        write_private(path, content)
+        if (account := self._decide_account()) is not None:
+            os.chown(path, account.pw_uid, account.pw_gid)
 
     def _configuration(self) -> str:
         """Return postgresql.conf. The log keeps neither statements nor rows: they could carry secrets."""

@@ -34,12 +34,16 @@ class ValkeyServer:
 
     name = "valkey"
 
-    def __init__(self, folder: Path, socket_path: Path, record: Path) -> None:
-        """Keep the data in `folder`, listen on `socket_path`, keep the pid in `record`."""
+    def __init__(self, folder: Path, socket_path: Path, record: Path, *, program: Path | None = None) -> None:
+        """Keep the data in `folder`, listen on `socket_path`, keep the pid in `record`.
+
+        `program` is another server that reads the same configuration (a real Redis) instead of the wheel's.
+        """
         self._folder = folder
         self.socket = socket_path
         self._log = folder / "log"
         self._password_file = folder / "password"
+        self._program = program
         self._daemon = Daemon(record)
 
     @property
@@ -63,7 +67,7 @@ class ValkeyServer:
 
     def starting(self) -> Iterator[None]:
         """Start the server, yielding until it answers a ping (so its append-only file is loaded)."""
-        server = binary()
+        server = self._program or binary()
         private_folder(self._folder)
         private_folder(self.socket.parent)
         yield from self._daemon.reclaim(signal.SIGTERM)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ def up(wish: Wish) -> int:
             journal.say("Stopping …")
             layout.facts.unlink(missing_ok=True)
             supervisor.stop(*run.waves())
+            shutil.rmtree(layout.sockets, ignore_errors=True)
             journal.say("Stopped. The data stay in " + str(wish.data))
     return 0
 

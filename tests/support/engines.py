@@ -25,7 +25,7 @@ from infra.engines.openbao import OpenBaoServer
 from infra.engines.postgres import PostgresServer
 from infra.engines.valkey import ValkeyServer
 from libs.kernel.secrets import Secret
-from tests.support.keeper import Server, free_port, server_of
+from tests.support.keeper import Server, free_port, other_redis, server_of
 
 ROOT = Path(__file__).parents[2]
 _READY_SECONDS = 60
@@ -200,7 +200,9 @@ def empty_database(engines: Engines) -> Iterator[ServiceDatabase]:
 def fresh_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
     """Give a Valkey of this test's own, to flush, stop and kill (`daemon.start(server)` starts it again)."""
     with _socket_folder() as sockets:
-        server = ValkeyServer(tmp_path / "valkey", sockets / "valkey", tmp_path / "valkey.pid")
+        server = ValkeyServer(
+            tmp_path / "valkey", sockets / "valkey", tmp_path / "valkey.pid", program=other_redis()
+        )
         daemon.start(server)
         yield server
         server.stop()

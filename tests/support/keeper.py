@@ -29,13 +29,19 @@ def free_port() -> int:
         return port
 
 
+def other_redis() -> Path | None:
+    """Return the server that the environment names instead of the Valkey from the wheel, or None."""
+    named = os.environ.get("MUNIMENT_TEST_REDIS")
+    return Path(named) if named else None
+
+
 def server_of(kind: str, folder: Path) -> Server:
     """Return the server of this kind in this folder; its settings are remembered there."""
     record = folder / "record"
     if kind == "postgres":
         return PostgresServer(folder / "data", folder / "s", record, tuning=TEST_TUNING)
     if kind == "valkey":
-        return ValkeyServer(folder / "data", folder / "s" / "valkey", record)
+        return ValkeyServer(folder / "data", folder / "s" / "valkey", record, program=other_redis())
     ports = folder / "ports"
     if not ports.exists():
         ports.write_text(f"{free_port()} {free_port()}", encoding="ascii")

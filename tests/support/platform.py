@@ -49,7 +49,7 @@ class Platform:
 
     data: Path
     options: tuple[str, ...] = ()
-    user: int | None = None
+    become: Callable[[], None] = lambda: None
     shown: dict[str, Any] = field(default_factory=dict)
     runner: "subprocess.Popen[bytes] | None" = None
 
@@ -122,6 +122,13 @@ class Platform:
         """Wait until every process of every service says that it is ready."""
         wait_until(lambda: all(map(self.is_ready, SERVICE_PROCESSES)), "not every service became ready again")
 
+    def answers(self, path: str) -> bool:
+        """Say whether a path of the origin answers 200 at this moment."""
+        try:
+            return self.get(path).status == http.client.OK
+        except OSError:
+            return False
+
     def get(self, path: str, headers: dict[str, str] | None = None) -> Answer:
         """GET a path of the origin."""
         scheme, _, place = self.origin.partition("://")
@@ -160,10 +167,7 @@ class Platform:
 
         def prepare() -> None:
             os.chdir(ROOT)
-            if self.user is not None:
-                os.setgroups([])
-                os.setgid(self.user)
-                os.setuid(self.user)
+            self.become()
 
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.data.parent), "LANG": "C.UTF-8"}
         command = Command(

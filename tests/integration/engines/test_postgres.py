@@ -101,7 +101,11 @@ def test_where_user_namespaces_are_forbidden_root_runs_it_as_nobody():
     with tempfile.TemporaryDirectory(prefix="mt-", dir="/tmp") as folder:
         place = Path(folder)
         server = PostgresServer(place / "postgres", place / "s", place / "record", as_account=True)
-        daemon.start(server)
+        before = os.umask(0o077)  # as the runner's
+        try:
+            daemon.start(server)
+        finally:
+            os.umask(before)
         try:
             pid = server.pid
             assert pid is not None

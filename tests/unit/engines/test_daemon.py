@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from infra.engines import daemon, kernel
+from infra.engines import daemon, folders, kernel
 from infra.engines.errors import EngineFailed, FolderRefused
 from infra.engines.folders import private_folder, write_private
 from infra.engines.steps import advance, goes_on, side_by_side
@@ -119,6 +119,16 @@ def test_private_files_are_private_whatever_the_mask(tmp_path):
     assert (folder / "file").stat().st_mode & 0o777 == 0o600
     assert (folder / "file").read_bytes() == b"2"
     assert [path.name for path in folder.iterdir()] == ["file"]
+
+
+def test_a_large_log_is_set_aside_at_the_next_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "_LARGEST_LOG", 3)
+    for words in (b"first", b"second"):
+        descriptor = folders.open_log(tmp_path / "log")
+        os.write(descriptor, words)
+        os.close(descriptor)
+    assert (tmp_path / "log").read_bytes() == b"second"
+    assert (tmp_path / "log.1").read_bytes() == b"first"
 
 
 def test_a_folder_that_is_a_link_or_a_file_is_refused(tmp_path):
