@@ -56,5 +56,4 @@ def open_log(path: Path) -> int:
 def sockets_folder(data: Path) -> Path:
     """Return the private folder for the sockets of the data folder `data`, with a path of 26 bytes."""
     digest = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:12]
-    return private_folder(_LARGEST_LOG = 32 * 1024 * 1024
-_SOCKETS_ROOT / f"muniment-{digest}")
+    return private_folder(_SOCKETS_ROOT / f"muniment-{digest}")
