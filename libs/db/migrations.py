@@ -46,7 +46,8 @@ def migrate(
 
     `passwords` names the roles whose password is set; the others keep theirs. Idempotent, safe to run
     beside the previous version of the code, and serialised per database and service; one at a time in a
-    process, because `alembic.op` is one per process. `history` and `crossing` stand for the folder of migrations and the table of crossing roles of the repository.
+    process, because `alembic.op` is one per process. `history` and `crossing` stand for the folder of
+    migrations and the table of crossing roles of the repository.
     """
     table = read_crossing_roles() if crossing is None else crossing
     folder = _SERVICES / identifier_of(service) / "store" / "migrations" if history is None else history

@@ -13,9 +13,11 @@ import psycopg
 import psycopg_pool
 from psycopg import AsyncConnection, AsyncPipeline
 from psycopg.abc import QueryNoTemplate as Query
+from psycopg.adapt import AdaptersMap
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
 
+from libs.db.arrays import register_arrays
 from libs.db.errors import DatabaseUnavailable, RoleTooPowerful, TransactionAborted
 from libs.kernel.ids import TenantId
 from libs.kernel.secrets import Secret
@@ -82,6 +84,7 @@ class _Pool:
                 "application_name": name,
                 "options": _SESSION,
                 "connect_timeout": 5,
+                "context": _adapters(),
             },
             min_size=1,
             max_size=max_size,
@@ -275,6 +278,13 @@ def _opening_of(tenant: object) -> str:
     if not isinstance(tenant, UUID):  # it becomes part of a statement, and only a UUID is harmless there
         raise TypeError("a transaction's tenant is a UUID")
     return f"BEGIN; SELECT set_config('app.tenant', '{tenant}', true)"
+
+
+def _adapters() -> AdaptersMap:
+    """Return the driver's adapters, with the packed arrays of `libs.db.arrays`."""
+    adapters = AdaptersMap(psycopg.adapters)
+    register_arrays(adapters)
+    return adapters
 
 
 def _lost(connection: AsyncConnection[Row], error: BaseException) -> bool:

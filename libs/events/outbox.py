@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 
+from libs.db.arrays import ByteaArray, SmallintArray, TextArray, UuidArray, byteas, smallints, texts, uuids
 from libs.db.names import identifier_of
 from libs.db.pool import Transaction
 from libs.events.records import OutboxRecord, partition_of
@@ -44,13 +45,15 @@ def append_statement(schema: str) -> str:
     """
 
 
-def arrays_of(records: Sequence[OutboxRecord]) -> tuple[list[int], list[object], list[str], list[bytes]]:
+def arrays_of(
+    records: Sequence[OutboxRecord],
+) -> tuple[SmallintArray, UuidArray, TextArray, ByteaArray]:
     """Return the parameters of `append_statement` for `records`, whose order within a partition is kept."""
     return (
-        [record.part for record in records],
-        [record.tenant for record in records],
-        [record.name for record in records],
-        [record.body for record in records],
+        smallints([record.part for record in records]),
+        uuids([record.tenant for record in records]),
+        texts([record.name for record in records]),
+        byteas([record.body for record in records]),
     )
 
 

@@ -76,8 +76,8 @@ def test_a_table_that_no_migration_made_is_refused(admin: psycopg.Connection) ->
 def test_migrating_again_changes_nothing(engines: Engines, sample: SampleDatabase) -> None:
     def facts(admin: psycopg.Connection) -> list[object]:
         tables = admin.execute(
-            "SELECT relname, relowner::regrole::text FROM pg_class WHERE relnamespace = 'sample'::regnamespace"
-            " ORDER BY 1"
+            "SELECT relname, relowner::regrole::text FROM pg_class"
+            " WHERE relnamespace = 'sample'::regnamespace ORDER BY 1"
         ).fetchall()
         return [tables, grants_in(admin, "sample"), crossing_policies_in(admin, "sample")]
 

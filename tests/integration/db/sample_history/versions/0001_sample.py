@@ -15,9 +15,9 @@ def upgrade() -> None:
     )
     tenant_table(op, "sample.note", app="SELECT, INSERT, UPDATE, DELETE")
     op.execute(
-        "CREATE TABLE sample.effect (tenant uuid NOT NULL, event_id uuid NOT NULL, source_part smallint NOT NULL,"
-        " position bigint NOT NULL, times integer NOT NULL DEFAULT 1, place bigint GENERATED ALWAYS AS IDENTITY,"
-        " PRIMARY KEY (tenant, event_id))"
+        "CREATE TABLE sample.effect (tenant uuid NOT NULL, event_id uuid NOT NULL,"
+        " source_part smallint NOT NULL, position bigint NOT NULL, times integer NOT NULL DEFAULT 1,"
+        " place bigint GENERATED ALWAYS AS IDENTITY, PRIMARY KEY (tenant, event_id))"
     )
     tenant_table(op, "sample.effect", app="SELECT")
     create_outbox(op, "sample")

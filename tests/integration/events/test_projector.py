@@ -1,0 +1,278 @@
+"""A projection takes in each event exactly once and in order, or parks its tenant and says so."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import pytest
+
+from libs.contracts.events import CloudEvent
+from libs.contracts.streams import stream_name
+from libs.db.pool import Transaction
+from libs.events.errors import ReplayFailed
+from libs.kernel.errors import DomainError
+from libs.kernel.ids import TenantId
+from tests.integration.events.kit import CONSUMER, SOURCE, House, apply_effect, event_of, once_each
+
+TENANT, OTHER = uuid4(), uuid4()
+
+
+async def published(house: House, **counts: int) -> None:
+    """Write and publish `counts` events, by partitions named p1, p2, …"""
+    for part, count in counts.items():
+        await house.write_some(TENANT, int(part[1:]), count)
+    await house.publisher().publish_once()
+
+
+async def test_every_event_has_one_effect_in_order(house: House) -> None:
+    await published(house, p1=3, p2=120)
+    assert await house.projector().catch_up() == 123
+    assert once_each(await house.effects(), {1: 3, 2: 120})
+    assert await house.projector().catch_up() == 0
+
+
+async def test_a_projector_that_starts_again_goes_on_behind_its_cursor(house: House) -> None:
+    await published(house, p1=3)
+    await house.projector().catch_up()
+    await published(house, p1=4)
+    assert await house.projector().catch_up() == 4
+    assert once_each(await house.effects(), {1: 7})
+
+
+async def kill_after_effect(house: House, tx: Transaction) -> None:
+    """Cut the connection when the effect is made and the cursor is not: as `kill -9` of either side would."""
+    await house.admin.execute("SELECT pg_terminate_backend(%s, 5000)", (tx.connection.info.backend_pid,))
+
+
+async def effects_after_a_crash(house: House, *, inside: bool) -> dict[int, list[tuple[int, int]]]:
+    """Crash once between effect and cursor, let it go on, and return the effects.
+
+    The planted defect is an effect outside of the cursor's transaction.
+    """
+    crashes = iter([False, True])
+
+    async def apply(tx: Transaction, event: CloudEvent, position: int) -> None:
+        if inside:
+            await apply_effect(tx, event, position)
+        else:
+            async with house.consuming.begin() as another:
+                await apply_effect(another, event, position)
+        if next(crashes, False):
+            await kill_after_effect(house, tx)
+
+    await published(house, p1=3)
+    running = asyncio.create_task(house.projector(apply).run())
+    async with asyncio.timeout(20):
+        while [at for at, _ in (await house.effects()).get(1, ())] != [1, 2, 3]:
+            await asyncio.sleep(0.02)
+        while await cursor_of(house, 1) != 3:
+            await asyncio.sleep(0.02)
+    running.cancel()
+    return await house.effects()
+
+
+async def cursor_of(house: House, part: int) -> int:
+    cursor = await house.admin.execute(
+        "SELECT position FROM sample.projection_cursor WHERE part = %s", (part,)
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def test_a_crash_between_effect_and_cursor_repeats_no_effect(house: House) -> None:
+    assert once_each(await effects_after_a_crash(house, inside=True), {1: 3})
+
+
+async def test_an_effect_outside_of_the_cursors_transaction_is_caught(house: House) -> None:
+    assert not once_each(await effects_after_a_crash(house, inside=False), {1: 3})
+
+
+async def test_two_projectors_of_one_name_share_without_a_second_effect(house: House) -> None:
+    await published(house, p1=150, p2=150)
+    first, second = house.projector(), house.projector()
+    await asyncio.gather(first.catch_up(), second.catch_up())
+    assert once_each(await house.effects(), {1: 150, 2: 150})
+
+
+async def test_two_consumers_each_have_cursors_of_their_own(house: House) -> None:
+    await published(house, p1=2)
+    await house.projector(name="reader").catch_up()
+    await house.projector(name="second").catch_up()
+    assert await house.effects() == {1: [(1, 2), (2, 2)]}
+
+
+async def test_a_gap_in_the_stream_is_filled_from_the_owners_outbox(house: House) -> None:
+    await published(house, p1=5)
+    await house.redis.xdel(stream_name(SOURCE, 1), "1-0", "2-0", "4-0")
+    assert await house.projector().catch_up() == 5
+    assert once_each(await house.effects(), {1: 5})
+    assert house.gaps_asked == [(1, 0)]
+
+
+async def test_a_stream_that_was_flushed_and_goes_on_later_is_filled_too(house: House) -> None:
+    await published(house, p1=3)
+    await house.projector().catch_up()
+    await house.write_some(TENANT, 1, 4)
+    records = await house.fetch_gap(1, 6, 10)
+    await house.redis.flushall()
+    await house.redis.xadd(
+        stream_name(SOURCE, 1), {"t": TENANT.bytes, "n": records[0].name, "b": records[0].body}, id="7-0"
+    )
+    assert await house.projector().catch_up() == 4
+    assert once_each(await house.effects(), {1: 7})
+
+
+async def test_a_gap_that_nobody_can_fill_stops_its_partition_alone(house: House) -> None:
+    await published(house, p1=3, p2=3)
+    await house.redis.xdel(stream_name(SOURCE, 1), "2-0")
+    house.owner_is_down = True
+    projector = house.projector()
+    assert await projector.catch_up() == 4
+    assert once_each(await house.effects(), {1: 1, 2: 3})
+    house.owner_is_down = False
+    house.clock.advance(1.0)
+    assert await projector.catch_up() == 2
+    assert once_each(await house.effects(), {1: 3, 2: 3})
+
+
+async def test_an_event_that_the_owner_lost_is_never_skipped(house: House) -> None:
+    await published(house, p1=3)
+    await house.redis.xdel(stream_name(SOURCE, 1), "2-0")
+    await house.admin.execute("DELETE FROM sample.outbox WHERE position = 2")
+    projector = house.projector()
+    for _ in range(3):
+        await projector.catch_up()
+        house.clock.advance(1.0)
+    assert once_each(await house.effects(), {1: 1})
+
+
+async def test_cursors_are_reported_to_the_owner(house: House) -> None:
+    await published(house, p1=3, p2=1)
+    await house.projector().catch_up()
+    cursor = await house.admin.execute(
+        "SELECT part, position FROM sample.outbox_consumer WHERE consumer = %s AND position > 0 ORDER BY part",
+        (CONSUMER,),
+    )
+    assert await cursor.fetchall() == [(1, 3), (2, 1)]
+
+
+class Poison:
+    """An effect that one tenant's second event breaks, until it is cured."""
+
+    def __init__(self, tenant: UUID, error: Exception) -> None:
+        self.tenant = tenant
+        self.error = error
+        self.tried = 0
+        self.cured = False
+
+    async def apply(self, tx: Transaction, event: CloudEvent, position: int) -> None:
+        await apply_effect(tx, event, position)
+        if event.tenant == self.tenant and position == 3 and not self.cured:
+            self.tried += 1
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [DomainError(), ValueError("never shown"), KeyError("never shown")])
+async def test_a_poisonous_event_parks_its_tenant_in_order_and_no_other(
+    house: House, error: Exception
+) -> None:
+    # partition 1: TENANT, OTHER, TENANT (poison), OTHER, TENANT; partition 2: TENANT, OTHER
+    for tenant, part in (
+        (TENANT, 1),
+        (OTHER, 1),
+        (TENANT, 1),
+        (OTHER, 1),
+        (TENANT, 1),
+        (TENANT, 2),
+        (OTHER, 2),
+    ):
+        await house.write([event_of(tenant, part)])
+    await house.publisher().publish_once()
+    poison = Poison(TENANT, error)
+    assert await house.projector(poison.apply).catch_up() == 7
+    assert await house.effects() == {1: [(1, 1), (2, 1), (4, 1)], 2: [(2, 1)]}
+    reason = type(error).__name__
+    behind = "follows a parked event"
+    assert await house.parked() == [(TENANT, 1, 3, reason), (TENANT, 1, 5, behind), (TENANT, 2, 1, behind)]
+    assert poison.tried == 3 + 1  # once in the batch, three times alone
+    shown = house.metrics.exposition().decode()
+    assert 'muniment_events_put_aside_total{consumer="reader",source="sample"} 3.0' in shown
+
+
+async def test_a_parked_tenant_goes_on_after_its_replay(house: House) -> None:
+    for tenant in (TENANT, OTHER, TENANT, TENANT):
+        await house.write([event_of(tenant, 1)])
+    await house.publisher().publish_once()
+    poison = Poison(TENANT, ValueError())
+    projector = house.projector(poison.apply)
+    await projector.catch_up()
+    with pytest.raises(ReplayFailed) as failed:
+        await projector.replay_parked(TenantId(TENANT))
+    assert (failed.value.position, failed.value.reason) == (3, "ValueError")
+    assert [position for _, _, position, _ in await house.parked()] == [3, 4]
+    poison.cured = True
+    assert await projector.replay_parked(TenantId(TENANT)) == 2
+    assert await house.parked() == []
+    await house.write([event_of(TENANT, 1)])
+    await house.publisher().publish_once()
+    await projector.catch_up()
+    assert once_each(await house.effects(), {1: 5})
+
+
+async def test_a_replay_and_new_events_at_once_keep_the_tenants_order(house: House) -> None:
+    for _ in range(30):
+        await house.write([event_of(TENANT, 1)])
+    await house.publisher().publish_once()
+    poison = Poison(TENANT, ValueError())
+    projector = house.projector(poison.apply)
+    await projector.catch_up()
+    await house.write_some(TENANT, 1, 30)
+    await house.publisher().publish_once()
+    poison.cured = True
+    await asyncio.gather(projector.replay_parked(TenantId(TENANT)), house.projector(poison.apply).catch_up())
+    await projector.replay_parked(TenantId(TENANT))
+    assert once_each(await house.effects(), {1: 60})
+
+
+async def test_a_body_that_cannot_be_read_parks_its_tenant_too(house: House) -> None:
+    await house.write([event_of(TENANT, 1, b"no event"), event_of(OTHER, 1)])
+    await house.publisher().publish_once()
+    await house.projector().catch_up()
+    assert await house.parked() == [(TENANT, 1, 1, "MalformedEvent")]
+    assert await house.effects() == {1: [(2, 1)]}
+
+
+async def test_a_missing_table_parks_nobody(house: House) -> None:
+    await published(house, p1=2)
+    await house.admin.execute("ALTER TABLE sample.effect RENAME TO elsewhere")
+    running = asyncio.create_task(house.projector().run())
+    await asyncio.sleep(0.3)
+    await house.admin.execute("ALTER TABLE sample.elsewhere RENAME TO effect")
+    async with asyncio.timeout(20):
+        while not once_each(await house.effects(), {1: 2}):
+            await asyncio.sleep(0.02)
+    running.cancel()
+    assert await house.parked() == []
+
+
+async def test_an_unknown_event_moves_the_cursor_like_any_other(house: House) -> None:
+    known = event_of(TENANT, 1)
+    renamed = known.body.replace(b"identity.role.granted.v1", b"identity.role.unheard.v9")
+    await house.write([event_of(TENANT, 1, renamed)])
+    await house.publisher().publish_once()
+    assert await house.projector().catch_up() == 1
+    assert await house.parked() == []
+
+
+async def test_publisher_and_projector_run_together_through_a_flush(house: House) -> None:
+    publishing = asyncio.create_task(house.publisher().run())
+    projecting = asyncio.create_task(house.projector().run())
+    await house.write_some(TENANT, 1, 20)
+    await house.redis.flushall()
+    await house.write_some(TENANT, 2, 20)
+    async with asyncio.timeout(30):
+        while not once_each(await house.effects(), {1: 20, 2: 20}):
+            house.clock.advance(0.5)
+            await asyncio.sleep(0.02)
+    publishing.cancel()
+    projecting.cancel()
