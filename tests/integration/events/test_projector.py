@@ -11,13 +11,13 @@ from libs.db.pool import Transaction
 from libs.events.errors import ReplayFailed
 from libs.kernel.errors import DomainError
 from libs.kernel.ids import TenantId
-from tests.integration.events.kit import CONSUMER, SOURCE, House, apply_effect, event_of, once_each
+from tests.integration.events.kit import CONSUMER, SOURCE, House, apply_effect, event_of, once_each, until
 
 TENANT, OTHER = uuid4(), uuid4()
 
 
 async def published(house: House, **counts: int) -> None:
-    """Write and publish `counts` events, by partitions named p1, p2, …"""
+    """Write and publish `counts` events, by partition: p1, p2 and so on."""
     for part, count in counts.items():
         await house.write_some(TENANT, int(part[1:]), count)
     await house.publisher().publish_once()
@@ -61,22 +61,19 @@ async def effects_after_a_crash(house: House, *, inside: bool) -> dict[int, list
 
     await published(house, p1=3)
     running = asyncio.create_task(house.projector(apply).run())
-    async with asyncio.timeout(20):
-        while [at for at, _ in (await house.effects()).get(1, ())] != [1, 2, 3]:
-            await asyncio.sleep(0.02)
-        while await cursor_of(house, 1) != 3:
-            await asyncio.sleep(0.02)
+
+    async def done() -> bool:
+        return await cursor_of(house, 1) == 3
+
+    await until(done, house.clock)
     running.cancel()
     return await house.effects()
 
 
 async def cursor_of(house: House, part: int) -> int:
-    cursor = await house.admin.execute(
-        "SELECT position FROM sample.projection_cursor WHERE part = %s", (part,)
-    )
-    row = await cursor.fetchone()
-    assert row is not None
-    return int(row[0])
+    statement = "SELECT position FROM sample.projection_cursor WHERE part = %s"
+    row = await (await house.admin.execute(statement, (part,))).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 async def test_a_crash_between_effect_and_cursor_repeats_no_effect(house: House) -> None:
@@ -150,7 +147,8 @@ async def test_cursors_are_reported_to_the_owner(house: House) -> None:
     await published(house, p1=3, p2=1)
     await house.projector().catch_up()
     cursor = await house.admin.execute(
-        "SELECT part, position FROM sample.outbox_consumer WHERE consumer = %s AND position > 0 ORDER BY part",
+        "SELECT part, position FROM sample.outbox_consumer"
+        " WHERE consumer = %s AND position > 0 ORDER BY part",
         (CONSUMER,),
     )
     assert await cursor.fetchall() == [(1, 3), (2, 1)]
@@ -248,9 +246,11 @@ async def test_a_missing_table_parks_nobody(house: House) -> None:
     running = asyncio.create_task(house.projector().run())
     await asyncio.sleep(0.3)
     await house.admin.execute("ALTER TABLE sample.elsewhere RENAME TO effect")
-    async with asyncio.timeout(20):
-        while not once_each(await house.effects(), {1: 2}):
-            await asyncio.sleep(0.02)
+
+    async def done() -> bool:
+        return once_each(await house.effects(), {1: 2})
+
+    await until(done, house.clock)
     running.cancel()
     assert await house.parked() == []
 
@@ -270,9 +270,10 @@ async def test_publisher_and_projector_run_together_through_a_flush(house: House
     await house.write_some(TENANT, 1, 20)
     await house.redis.flushall()
     await house.write_some(TENANT, 2, 20)
-    async with asyncio.timeout(30):
-        while not once_each(await house.effects(), {1: 20, 2: 20}):
-            house.clock.advance(0.5)
-            await asyncio.sleep(0.02)
+
+    async def done() -> bool:
+        return once_each(await house.effects(), {1: 20, 2: 20})
+
+    await until(done, house.clock)
     publishing.cancel()
     projecting.cancel()

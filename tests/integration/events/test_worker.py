@@ -10,7 +10,7 @@ from libs.contracts.streams import stream_name
 from libs.db.pool import Transaction
 from libs.events.errors import ReplayFailed
 from libs.events.worker import TRIES
-from tests.integration.events.kit import SOURCE, House, event_of
+from tests.integration.events.kit import SOURCE, House, event_of, until
 
 TENANT, OTHER = uuid4(), uuid4()
 
@@ -147,16 +147,17 @@ async def test_a_running_worker_acts_and_joins_again_after_a_flush(house: House)
     running = asyncio.create_task(house.worker(Act()).run())
     publishing = asyncio.create_task(house.publisher().run())
     await house.write([event_of(TENANT, part) for part in range(5)])
-    async with asyncio.timeout(20):
-        while len(await times(house)) < 5:
-            house.clock.advance(0.5)
-            await asyncio.sleep(0.02)
+
+    async def five() -> bool:
+        return len(await times(house)) == 5
+
+    async def ten() -> bool:
+        return len(await times(house)) == 10
+
+    await until(five, house.clock)
     await house.redis.flushall()
     await house.write([event_of(TENANT, part) for part in range(5)])
-    async with asyncio.timeout(20):
-        while len(await times(house)) < 10:
-            house.clock.advance(0.5)
-            await asyncio.sleep(0.02)
+    await until(ten, house.clock)
     running.cancel()
     publishing.cancel()
     assert await times(house) == [1] * 10

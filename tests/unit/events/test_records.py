@@ -6,8 +6,9 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.contracts.streams import PARTITIONS
 from libs.events.projector import in_turn
-from libs.events.records import PARTITIONS, StreamRecord, partition_of
+from libs.events.records import StreamRecord, partition_of
 from libs.events.shift import _start_of
 from libs.events.stream import fields_of, id_of, position_of, record_of
 from libs.events.stream_reader import dense_after
