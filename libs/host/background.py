@@ -7,6 +7,8 @@ from typing import Any
 from libs.kernel.errors import DomainError
 from libs.telemetry.logs import get_logger
 
+CANCEL_SECONDS = 0.5
+
 
 class Background:
     """The tasks of one process."""
@@ -33,11 +35,15 @@ class Background:
         self.spawn(forever())
 
     async def close(self) -> None:
-        """Cancel every task and wait for their ends."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel every task and wait for their ends.
+
+        Again and again, because a driver may take a cancellation for a lost connection and go on
+        (redis-py does, when it is cancelled within a command).
+        """
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=CANCEL_SECONDS)
 
     async def _watched(self, work: Awaitable[None]) -> None:
         try:

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import Final
@@ -69,24 +70,31 @@ _SWEEP_SECONDS_ALONE = 1.0
 _HOUSEKEEPING_SECONDS = 3600.0
 
 
-def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
-    """Return a gateway: the sockets, the HTTP routes, and the writer of the log."""
-    clock = clock or SystemClock()
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The use cases of one gateway, put together; no door is open yet."""
+
+    app_database: TenantDatabase
+    writer_database: CrossingDatabase
+    live: RedisLive
+    deliver: Deliver
+    commit: SpreadCommit
+    send: SendMessage
+    converse: Converse
+    read: ReadConversations
+    mark: Mark
+    open_socket: OpenSocket
+
+
+def core_of(
+    settings: Settings, keys_service: ServiceClient, redis: Redis, clock: Clock, background: Background
+) -> Core:
+    """Put the use cases of a gateway together; the pools are opened by whoever runs it."""
     randomness = SystemRandomness()
     ids = SystemIds(clock, randomness)
-    metrics = Metrics(SERVICE)
-    background = Background()
-    redis = Redis.from_url(settings.redis.reveal())
-    signer = ServiceTokenSigner(SERVICE, _seed_of(settings), clock, ids)
-    keys_service = ServiceClient(settings.keys_url, "keys", signer)
-    identity_service = ServiceClient(settings.identity_url, "identity", signer)
-
     app_database = TenantDatabase(settings.database, settings.gateway)
     writer_database = CrossingDatabase(settings.database_writer, f"{settings.gateway}-writer")
     reader = PostgresLogReader(app_database)
-    heads = PostgresHeads(writer_database)
-    authorization = Authorizer(_POLICIES)
-    access = Access(authorization, reader)
     keys = KeyServiceKeys(
         keys_service,
         clock,
@@ -94,18 +102,62 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         max_age_seconds=settings.dek_cache_seconds,
         max_keys=settings.dek_cache_keys,
     )
+    authorization = Authorizer(_POLICIES)
+    access = Access(authorization, reader)
     live = RedisLive(redis, settings.gateway, settings.live_channels)
     deliver = Deliver(reader, keys, live, background.spawn)
     log_writer = PostgresLogWriter(writer_database, ids, clock)
     commit = SpreadCommit([GroupCommit(log_writer, deliver.committed) for _ in range(settings.writers)])
     seal = Seal(keys, ids, randomness, clock)
-    send = SendMessage(access, seal, commit, deliver)
-    read = ReadConversations(access, authorization, reader, keys)
-    mark = Mark(access, deliver, PostgresMarks(writer_database), clock)
-    open_socket = OpenSocket(deliver, reader, heads, authorization)
+    return Core(
+        app_database=app_database,
+        writer_database=writer_database,
+        live=live,
+        deliver=deliver,
+        commit=commit,
+        send=SendMessage(access, seal, commit, deliver),
+        converse=Converse(access, reader, seal, commit),
+        read=ReadConversations(access, authorization, reader, keys),
+        mark=Mark(access, deliver, PostgresMarks(writer_database), clock),
+        open_socket=OpenSocket(deliver, reader, PostgresHeads(writer_database), authorization),
+    )
 
+
+@asynccontextmanager
+async def running(core: Core, background: Background) -> AsyncIterator[None]:
+    """Run the tasks of a gateway: commits, live entries, receipts, and the sweep for what was dropped."""
+
+    async def sweep() -> None:
+        await core.open_socket.sweep()
+        await core.open_socket.find_joined()
+
+    async with AsyncExitStack() as stack:
+        for pool in (core.app_database, core.writer_database):
+            await pool.open()
+            stack.push_async_callback(pool.close)
+        stack.push_async_callback(core.mark.flush)
+        stack.push_async_callback(background.close)
+        background.spawn(core.live.speak())
+        background.spawn(core.live.listen(core.deliver.arrived))
+        for writer in core.commit.writers:
+            background.spawn(writer.run())
+        background.every(lambda: FLUSH_SECONDS, core.mark.flush)
+        background.every(lambda: _SWEEP_SECONDS if core.live.listening else _SWEEP_SECONDS_ALONE, sweep)
+        yield
+
+
+def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """Return a gateway: the sockets, the HTTP routes, and the writer of the log."""
+    clock = clock or SystemClock()
+    ids = SystemIds(clock, SystemRandomness())
+    background = Background()
+    redis = Redis.from_url(settings.redis.reveal())
+    signer = ServiceTokenSigner(SERVICE, _seed_of(settings), clock, ids)
+    keys_service = ServiceClient(settings.keys_url, "keys", signer)
+    identity_service = ServiceClient(settings.identity_url, "identity", signer)
+    core = core_of(settings, keys_service, redis, clock, background)
     view = RevocationView(clock)
-    feed = _revocation_feed(view, clock, redis, identity_service, deliver)
+    feed = _revocation_feed(view, clock, redis, identity_service, core.deliver)
     verifier = TokenVerifier(
         JwksKeySource(lambda: keys_service.fetch_bytes("/keys/v1/jwks.json"), clock), clock
     )
@@ -113,19 +165,15 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         gateway=settings.gateway,
         verifier=verifier,
         revocations=view,
-        send=send,
-        mark=mark,
-        read=read,
-        open_socket=open_socket,
-        deliver=deliver,
+        send=core.send,
+        mark=core.mark,
+        read=core.read,
+        open_socket=core.open_socket,
+        deliver=core.deliver,
         origins=settings.origins,
         buffer_bytes=settings.socket_buffer_bytes,
         heartbeat_seconds=settings.heartbeat_seconds,
     )
-
-    async def sweep() -> None:
-        await open_socket.sweep()
-        await open_socket.find_joined()
 
     async def is_fresh() -> bool:
         return view.is_fresh()
@@ -133,21 +181,11 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for pool in (app_database, writer_database):
-                await pool.open()
-                stack.push_async_callback(pool.close)
             for client in (keys_service, identity_service):
                 stack.push_async_callback(client.close)
             stack.push_async_callback(redis.aclose)
-            stack.push_async_callback(mark.flush)
-            stack.push_async_callback(background.close)
+            await stack.enter_async_context(running(core, background))
             background.spawn(feed.run())
-            background.spawn(live.speak())
-            background.spawn(live.listen(deliver.arrived))
-            for writer in commit.writers:
-                background.spawn(writer.run())
-            background.every(lambda: FLUSH_SECONDS, mark.flush)
-            background.every(lambda: _SWEEP_SECONDS if live.listening else _SWEEP_SECONDS_ALONE, sweep)
             yield
 
     return create_app(
@@ -159,17 +197,16 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
                 PREFIX,
                 verifier=verifier,
                 revocations=view,
-                converse=Converse(access, reader, seal, commit),
-                read=read,
+                converse=core.converse,
+                read=core.read,
                 ids=ids,
             ),
-            http.log_routes(PREFIX, verifier=verifier, revocations=view, read=read, send=send),
+            http.log_routes(PREFIX, verifier=verifier, revocations=view, read=core.read, send=core.send),
             edge.routes(PREFIX),
         ],
         problems=PROBLEMS,
         lifespan=lifespan,
         readiness={"revocations": is_fresh},
-        metrics=metrics,
         ids=ids,
     )
 

@@ -211,9 +211,17 @@ class Deliver:
     # Sockets come and go.
 
     def opened(self, socket: Subscriber) -> None:
-        """Know a socket, so that new conversations of its person reach it."""
-        self._sockets.setdefault((socket.tenant, socket.principal), set()).add(socket)
+        """Know a socket, so that it can be attached."""
         self._joined[socket] = set()
+
+    def resumed(self, socket: Subscriber) -> None:
+        """Let a socket that has caught up be brought into conversations that its person joins from now on.
+
+        Not earlier: an invitation that arrives while the same conversation is being caught up would
+        write its entries twice.
+        """
+        if socket in self._joined:
+            self._sockets.setdefault((socket.tenant, socket.principal), set()).add(socket)
 
     def closed(self, socket: Subscriber) -> None:
         """Forget a socket everywhere."""
@@ -225,9 +233,10 @@ class Deliver:
             self._drop_if_deserted(channel)
         del self._joined[socket]
         place = (socket.tenant, socket.principal)
-        self._sockets[place].discard(socket)
-        if not self._sockets[place]:
-            del self._sockets[place]
+        mine = self._sockets.get(place, set())
+        mine.discard(socket)
+        if not mine:
+            self._sockets.pop(place, None)
 
     def sockets(self) -> list[Subscriber]:
         """Return every open socket."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from libs.contracts.socket import HELLO_REF, Page, encode_frame
-from libs.kernel.ids import PrincipalId, TenantId
+from libs.kernel.ids import ConversationId, PrincipalId, TenantId
 from services.messaging.domain.entries import ConversationKey
 from services.messaging.domain.membership import facts_of
 from services.messaging.ports import Actor, Authorization, HeadReader, LogReader
@@ -34,17 +34,31 @@ class OpenSocket:
         its person may see.
         """
         self._deliver.opened(socket)
-        opened: list[ConversationKey] = []
         reached = dict(cursors)
+        await self._attach_all(actor, socket, cursors, reached, ref)
+        self._deliver.resumed(socket)
+        # Whatever came to be between that reading and this moment.
+        await self._attach_all(actor, socket, reached, reached, ref)
+        await self.sweep([ConversationKey(actor.tenant, ConversationId(one)) for one in reached])
+        socket.push(encode_frame(Page(ref=ref, entries=(), more=False, cursors=reached)))
+
+    async def _attach_all(
+        self,
+        actor: Actor,
+        socket: Subscriber,
+        cursors: Mapping[UUID, int],
+        reached: dict[UUID, int],
+        ref: str,
+    ) -> None:
+        """Attach the socket where it is not attached yet; note in `reached` how far it has come."""
         for conversation, standing in await self._reader.standings(actor.tenant, actor.principal):
-            if not self._authorization.allows(actor, READ, facts_of(actor.tenant, standing)):
-                continue
             key = ConversationKey(actor.tenant, conversation)
-            await self._deliver.attach(socket, key, standing, cursors.get(conversation, 0), ref)
-            reached[conversation] = max(cursors.get(conversation, 0), self._position(key, standing.last_seq))
-            opened.append(key)
-        await self.sweep(opened)
-        socket.push(encode_frame(Page(ref=ref, entries=(), more=False, cursors=dict(reached))))
+            readable = self._authorization.allows(actor, READ, facts_of(actor.tenant, standing))
+            if not readable or self._deliver.is_attached(socket, key):
+                continue
+            cursor = cursors.get(conversation, 0)
+            await self._deliver.attach(socket, key, standing, cursor, ref)
+            reached[conversation] = max(cursor, self._position(key, standing.last_visible))
 
     def _position(self, key: ConversationKey, otherwise: int) -> int:
         return self._deliver.positions_of([key]).get(key, otherwise)

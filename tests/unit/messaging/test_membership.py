@@ -1,0 +1,116 @@
+"""Who takes part, and what a participant may see."""
+
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.kernel.ids import ConversationId, PrincipalId
+from services.messaging.domain.entries import ConversationKind
+from services.messaging.domain.errors import DirectIsFixed, SizeRefused
+from services.messaging.domain.membership import (
+    Missed,
+    Span,
+    Standing,
+    decide_added,
+    decide_participants,
+    decide_removed,
+    direct_conversation_of,
+    facts_of,
+    group_conversation_of,
+)
+from tests.unit.messaging.drafts import TENANT, named
+
+ADA, BO, CY = (PrincipalId(named(name)) for name in ("ada", "bo", "cy"))
+PLANS = ConversationId(named("plans"))
+
+
+def _standing(*spans: Span, administrator: bool = False) -> Standing:
+    return Standing(ConversationKind.GROUP, spans, administrator, 100, 1)
+
+
+def test_a_pair_has_one_conversation_whoever_begins_it() -> None:
+    assert direct_conversation_of(TENANT, ADA, BO) == direct_conversation_of(TENANT, BO, ADA)
+    assert direct_conversation_of(TENANT, ADA, BO) != direct_conversation_of(TENANT, ADA, CY)
+    assert direct_conversation_of(TENANT, ADA, BO).version == 8
+
+
+def test_a_group_is_named_by_its_creator_and_his_id() -> None:
+    one = uuid4()
+    assert group_conversation_of(TENANT, ADA, one) == group_conversation_of(TENANT, ADA, one)
+    assert group_conversation_of(TENANT, ADA, one) != group_conversation_of(TENANT, BO, one)
+
+
+def test_the_creator_takes_part_and_nobody_twice() -> None:
+    assert decide_participants(ADA, [BO, ADA, BO], ConversationKind.GROUP) == (ADA, BO)
+
+
+@pytest.mark.parametrize(
+    ("others", "kind"),
+    [
+        ([], ConversationKind.GROUP),
+        ([], ConversationKind.DIRECT),
+        ([BO, CY], ConversationKind.DIRECT),
+        ([PrincipalId(uuid4()) for _ in range(1000)], ConversationKind.GROUP),
+    ],
+)
+def test_a_conversation_has_two_to_a_thousand_participants(
+    others: list[PrincipalId], kind: ConversationKind
+) -> None:
+    with pytest.raises(SizeRefused):
+        decide_participants(ADA, others, kind)
+
+
+def test_only_those_who_are_absent_are_added_and_only_those_present_removed() -> None:
+    present = frozenset({ADA, BO})
+    assert decide_added(PLANS, ConversationKind.GROUP, present, [BO, CY, CY]) == (CY,)
+    assert decide_removed(PLANS, ConversationKind.GROUP, present, [BO, CY]) == (BO,)
+
+
+def test_a_one_to_one_conversation_never_changes() -> None:
+    with pytest.raises(DirectIsFixed):
+        decide_added(PLANS, ConversationKind.DIRECT, frozenset({ADA, BO}), [CY])
+    with pytest.raises(DirectIsFixed):
+        decide_removed(PLANS, ConversationKind.DIRECT, frozenset({ADA, BO}), [BO])
+
+
+def test_a_full_group_takes_nobody_more() -> None:
+    full = frozenset(PrincipalId(uuid4()) for _ in range(1000))
+    with pytest.raises(SizeRefused):
+        decide_added(PLANS, ConversationKind.GROUP, full, [ADA])
+
+
+def test_a_device_misses_what_its_person_may_see_and_nothing_else() -> None:
+    standing = _standing(Span(5, 9), Span(20, None))
+    assert standing.missed(0, 30) == [Missed(4, 9), Missed(19, 30)]
+    assert standing.missed(7, 30) == [Missed(7, 9), Missed(19, 30)]
+    assert standing.missed(25, 30) == [Missed(25, 30)]
+    assert standing.missed(30, 30) == []
+
+
+_SPANS = st.lists(st.tuples(st.integers(1, 8), st.integers(0, 8)), min_size=1, max_size=4)
+
+
+@given(_SPANS, st.booleans(), st.integers(0, 80))
+def test_what_is_missed_is_exactly_the_visible_part_after_the_cursor(
+    lengths: list[tuple[int, int]], left: bool, cursor: int
+) -> None:
+    spans, at = [], 0
+    for before, length in lengths:
+        spans.append(Span(at + before, at + before + length))
+        at += before + length
+    if not left:
+        spans[-1] = Span(spans[-1].from_seq, None)
+    last = at + 3
+    visible = {seq for span in spans for seq in range(span.from_seq, (span.until_seq or last) + 1)}
+    missed = [
+        seq for after, until in _standing(*spans).missed(cursor, last) for seq in range(after + 1, until + 1)
+    ]
+    assert missed == sorted(seq for seq in visible if seq > cursor)
+
+
+def test_the_policies_know_a_former_participant_from_a_present_one() -> None:
+    assert facts_of(TENANT, _standing(Span(1, None))).holding == {"participant"}
+    assert facts_of(TENANT, _standing(Span(1, 4))).holding == {"former_participant"}
+    assert "administrator" in facts_of(TENANT, _standing(Span(1, None), administrator=True)).holding
