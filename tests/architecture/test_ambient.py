@@ -31,6 +31,7 @@ def test_every_place_that_may_ask_the_machine_still_does():
     assert unused_homes(shipped_sources(), HOMES) == []
 
 
+@pytest.mark.planted
 @pytest.mark.parametrize(
     "text",
     [
@@ -57,6 +58,7 @@ def test_a_module_that_asks_the_machine_is_caught(text: str):
     assert ambient_reads(planted(text), {"services/messaging/usecases/planted.py": "this place"}) == []
 
 
+@pytest.mark.planted
 def test_a_place_that_asks_no_more_is_caught():
     assert unused_homes(planted("x = 1"), {"services/messaging/usecases/planted.py": "it did"})
 

@@ -53,11 +53,13 @@ def test_every_tenant_table_is_bound_to_the_tenant(service: str, catalogue: psyc
     assert unbound_tables_in(catalogue, service) == []
 
 
+@pytest.mark.planted
 def test_a_table_whose_policy_is_off_is_caught(service: str, catalogue: psycopg.Connection[Any]):
     catalogue.execute(f"CREATE TABLE {service}.planted (tenant uuid NOT NULL)")
     assert unbound_tables_in(catalogue, service) == [f"{service}.planted"]
 
 
+@pytest.mark.planted
 def test_a_table_whose_owner_passes_its_policy_is_caught(service: str, catalogue: psycopg.Connection[Any]):
     catalogue.execute(f"ALTER TABLE {service}.outbox NO FORCE ROW LEVEL SECURITY")
     assert unbound_tables_in(catalogue, service) == [f"{service}.outbox"]
@@ -67,6 +69,7 @@ def test_crossing_roles_have_exactly_the_declared_columns(service: str, catalogu
     assert rights_that_differ(declared_grants(service), crossing_grants_in(catalogue, service)) == []
 
 
+@pytest.mark.planted
 @pytest.mark.parametrize("right", ["INSERT (position)", "TRUNCATE", "DELETE"])
 def test_a_right_that_nobody_declared_is_caught(service: str, catalogue: psycopg.Connection[Any], right: str):
     catalogue.execute(f"GRANT {right} ON {service}.outbox_head TO {service}_publisher")
@@ -75,6 +78,7 @@ def test_a_right_that_nobody_declared_is_caught(service: str, catalogue: psycopg
     assert differences[0].endswith("is granted and not declared")
 
 
+@pytest.mark.planted
 def test_a_right_that_is_missing_is_caught(service: str, catalogue: psycopg.Connection[Any]):
     catalogue.execute(f"REVOKE SELECT (body) ON {service}.outbox FROM {service}_publisher")
     assert rights_that_differ(declared_grants(service), crossing_grants_in(catalogue, service)) == [
@@ -92,6 +96,7 @@ def test_only_declared_roles_pass_the_policies(service: str, catalogue: psycopg.
     assert crossing_policies_in(catalogue, service) <= declared
 
 
+@pytest.mark.planted
 def test_a_policy_for_everybody_is_caught(service: str, catalogue: psycopg.Connection[Any]):
     before = crossing_policies_in(catalogue, service)
     catalogue.execute(f"CREATE POLICY planted ON {service}.outbox TO PUBLIC USING (true)")
@@ -102,6 +107,7 @@ def test_no_role_of_a_service_is_above_the_policies(service: str, catalogue: psy
     assert powerful_roles_among(catalogue, roles_of(service, read_crossing_roles())) == []
 
 
+@pytest.mark.planted
 def test_a_role_above_the_policies_is_caught(service: str, catalogue: psycopg.Connection[Any]):
     catalogue.execute("CREATE ROLE planted_role BYPASSRLS")
     assert powerful_roles_among(catalogue, ["planted_role"]) == ["planted_role"]
@@ -111,6 +117,7 @@ def test_the_tenant_is_the_first_column_of_every_key(service: str, catalogue: ps
     assert keys_that_start_elsewhere(catalogue, service, OTHER_KEYS) == []
 
 
+@pytest.mark.planted
 def test_a_key_that_starts_elsewhere_is_caught(service: str, catalogue: psycopg.Connection[Any]):
     catalogue.execute(f"CREATE TABLE {service}.planted (seq bigint, tenant uuid, PRIMARY KEY (seq, tenant))")
     found = keys_that_start_elsewhere(catalogue, service, OTHER_KEYS)

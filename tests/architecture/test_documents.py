@@ -21,6 +21,7 @@ def test_no_problem_is_explained_that_nobody_meets():
     assert set(explained_in_vain(shipped_sources(), PAGE)) <= GENERIC
 
 
+@pytest.mark.planted
 def test_an_unexplained_problem_is_caught():
     planted = Source("services/messaging/edge/planted.py", 'TYPE = "urn:problem:planted-defect"')
     assert unexplained_problems([planted], PAGE) == ["planted-defect"]

@@ -60,6 +60,7 @@ def test_the_house_keeps_its_import_contract(contract: str):
     assert broken_contracts(import_graph(), contract) == []
 
 
+@pytest.mark.planted
 @pytest.mark.parametrize(("contract", "importer", "imported"), BREACHES)
 def test_a_planted_import_breaks_its_contract(contract: str, importer: str, imported: str | None):
     assert broken_contracts(altered(import_graph(), importer, imported), contract) == [contract]
@@ -69,6 +70,7 @@ def test_every_contract_has_its_planted_breach():
     assert {contract for contract, _, _ in BREACHES} == set(import_contracts())
 
 
+@pytest.mark.planted
 def test_a_planted_file_fails_the_command_that_make_check_runs(tmp_path: Path):
     for package in ("libs", "services", "infra", "tests"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))

@@ -24,6 +24,7 @@ def test_a_lock_pins_every_file_and_names_no_registry(lock: str):
     assert "://" not in text_of(lock)
 
 
+@pytest.mark.planted
 @pytest.mark.parametrize(
     "line",
     [

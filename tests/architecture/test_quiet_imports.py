@@ -18,6 +18,7 @@ def test_importing_any_module_opens_nothing_and_reads_no_environment():
     assert loud_imports(ROOT, importable_modules()) == []
 
 
+@pytest.mark.planted
 @pytest.mark.parametrize(
     ("text", "breach"),
     [

@@ -58,6 +58,7 @@ def test_every_row_says_which_problem_it_is(service: str):
             assert row.title
 
 
+@pytest.mark.planted
 def test_a_refusal_without_a_row_is_caught():
     planted = type("Planted", (DomainError,), {"__module__": "services.messaging.domain.planted"})
     try:
@@ -76,16 +77,19 @@ def test_every_event_stands_in_the_registry_under_its_own_name():
     assert events_out_of_order(events_known(), EVENTS) == []
 
 
+@pytest.mark.planted
 def test_an_event_without_a_snapshot_is_caught():
     assert events_without_a_snapshot([*EVENTS, "messaging.entry.planted.v1"], EVENTS) == [
         "messaging.entry.planted.v1 has no schema snapshot"
     ]
 
 
+@pytest.mark.planted
 def test_a_snapshot_whose_event_is_gone_is_caught():
     assert snapshots_without_an_event(EVENTS, [*EVENTS, "messaging.entry.planted.v1"])
 
 
+@pytest.mark.planted
 def test_an_event_outside_the_registry_or_misnamed_is_caught():
     class Unregistered(Event, frozen=True, kw_only=True):
         name: ClassVar[str] = "messaging.entry.planted.v1"

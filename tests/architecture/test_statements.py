@@ -28,6 +28,7 @@ def test_every_statement_names_its_own_schema_alone():
     assert foreign_names(statements_of(shipped_sources()), SCHEMAS) == []
 
 
+@pytest.mark.planted
 @pytest.mark.parametrize(
     "statement",
     [
@@ -82,6 +83,7 @@ def test_a_statement_in_a_function_or_an_f_string_is_seen_too():
     assert foreign_names(found, ["identity", "messaging"])
 
 
+@pytest.mark.planted
 @pytest.mark.parametrize(
     "statement",
     [
