@@ -149,7 +149,8 @@ class Crowd:
         self._cast = cast
         gateways = tuple(cast.gateways.values())
         for person in cast.codes:
-            turned = gateways[person % len(gateways) :] + gateways[: person % len(gateways)]
+            first = person // 2 % len(gateways)  # every second person moves on when he comes back
+            turned = gateways[first:] + gateways[:first]
             client = Client(cast.origin, self._http, self._clock, self._ids, self._randomness)
             self._members[person] = Member(person, client, turned, self._testimony)
         await _side_by_side(
