@@ -144,7 +144,7 @@ class OpenBaoServer:
             self.call("POST", f"sys/mounts/{mount}", token=token, body={"type": "transit"})
         if "approle/" not in self.call("GET", "sys/auth", token=token)["data"]:
             self.call("POST", "sys/auth/approle", token=token, body={"type": "approle"})
-        self.call("PUT", f"sys/policies/acl/{role}", token=token, body={"policy": policy})
+        self.write_policy(policy, role=role)
         limits = {
             "token_policies": [role],
             "token_ttl": "1h",
@@ -155,6 +155,10 @@ class OpenBaoServer:
         role_id = self.call("GET", f"auth/approle/role/{role}/role-id", token=token)["data"]["role_id"]
         made = self.call("POST", f"auth/approle/role/{role}/secret-id", token=token, body={})
         return AppRole(role_id, Secret(made["data"]["secret_id"]))
+
+    def write_policy(self, policy: str, *, role: str = "keys") -> None:
+        """Replace what `role` may do."""
+        self.call("PUT", f"sys/policies/acl/{role}", token=self.root_token(), body={"policy": policy})
 
     def accepts(self, role: AppRole) -> bool:
         """Say whether `role` can still sign in."""

@@ -10,6 +10,7 @@ import importlib.util
 import os
 import pwd
 import secrets
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -164,12 +165,16 @@ class PostgresServer:
             yield
 
     def _initialising(self, programs: Path, before_exec: Callable[[], None] | None) -> Iterator[None]:
-        """Run initdb into the folder, with a password that only this machine's owner can read."""
-        for leftover in self._cluster.glob("*"):  # an initdb that was interrupted
-            _remove_tree(leftover)
+        """Run initdb beside the final place and move its result there: a half-made cluster is never used.
+
+        The superuser's password is one that only this machine's owner can read.
+        """
+        for leftover in self._folder.glob("unfinished-*"):
+            shutil.rmtree(leftover, ignore_errors=True)  # its initdb may be ending at this moment
+        unfinished = self._folder / f"unfinished-{secrets.token_hex(4)}"
         self._write(self._password_file, secrets.token_urlsafe(24).encode())
         arguments = [
-            *("-D", str(self._cluster), "-U", SUPERUSER, "-A", "scram-sha-256"),
+            *("-D", str(unfinished), "-U", SUPERUSER, "-A", "scram-sha-256"),
             f"--pwfile={self._password_file}",
             *("-E", "UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             *("--data-checksums", "--no-instructions", "--no-sync"),
@@ -178,6 +183,7 @@ class PostgresServer:
         child = popen(Command(f"{self.name} (initdb)", argv, self._log, before_exec=before_exec))
         yield from running(self.name, child, self._log)
         os.sync()  # once for the whole folder, where initdb would do it file by file
+        unfinished.rename(self._cluster)
 
     def _write(self, path: Path, content: bytes) -> None:
         """Write a file that the server's account alone can read."""
@@ -225,12 +231,3 @@ def _find_pid(pid_file: Path) -> int | None:
     with contextlib.suppress(OSError, ValueError, IndexError):
         return int(pid_file.read_text(encoding="utf-8").splitlines()[0])
     return None
-
-
-def _remove_tree(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        for entry in path.iterdir():
-            _remove_tree(entry)
-        path.rmdir()
-    else:
-        path.unlink()

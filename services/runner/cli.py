@@ -3,9 +3,8 @@
 import json
 import os
 import sys
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -45,7 +44,9 @@ Config = Annotated[
 @app.command()
 def up(
     data: Data,
-    port: Annotated[int, typer.Option(help="The port of the one origin, on 127.0.0.1; 0 takes any.")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port of the one origin, on 127.0.0.1; 0 takes any.")
+    ] = 8080,
     gateways: Annotated[int, typer.Option(min=1, max=16, help="How many messaging gateways.")] = 2,
     *,
     demo: Annotated[bool, typer.Option("--demo", help="Make the demo tenant with its sign-ins.")] = False,
@@ -82,28 +83,25 @@ def serve(
 
 @app.command()
 def migrate(
+    data: Data,
     services: Annotated[
-        list[str] | None, typer.Argument(help="Which services; all of the file by default.")
+        list[str] | None, typer.Argument(help="Which services; by default all that are known.")
     ] = None,
     config: Annotated[
-        Path, typer.Option("--config", help="One table [SERVICE] with admin = DSN, passwords = {role = …}.")
-    ] = Path("migrate.toml"),
+        Path | None,
+        typer.Option("--config", help='Tables [SERVICE] with admin = "DSN", passwords = {role = "…"}.'),
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the databases of services to their newest revision (`up` does it for the embedded ones)."""
-    from libs.db.migrations import head_of
-    from libs.kernel.secrets import Secret
-    from services.runner.migrate import migrate_elsewhere
+    """Bring databases to their newest revision: those of --config, or those that run on the data folder.
 
-    tables = _read_toml(config)
-    done: dict[str, str | None] = {}
-    for service in services or list(tables):
-        if service not in tables or "admin" not in tables[service]:
-            raise RunnerError(f"{config} has no table [{service}] with the administrator's address `admin`.")
-        passwords = {role: Secret(word) for role, word in tables[service].get("passwords", {}).items()}
-        migrate_elsewhere(service, Secret(tables[service]["admin"]), passwords)
-        done[service] = head_of(service)
+    `up` does it for its own at every start.
+    """
+    from services.runner.migrate import migrate_all, read_targets, running_targets
+
+    targets = running_targets(data.absolute()) if config is None else read_targets(config)
+    done = migrate_all(targets, services or list(targets))
     print(json.dumps(done) if as_json else "\n".join(f"{name} is at {head}" for name, head in done.items()))
 
 
@@ -198,14 +196,6 @@ def tenant_scim_token(
     made = create_scim_token(data.absolute(), slug, label)
     shown = f"Address: {made['address']}\nToken:   {made['token']}\nExpires: {made['expires_at']}"
     print(json.dumps(made) if as_json else shown)
-
-
-def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError):
-        raise RunnerError(f"The settings file {path} cannot be read.") from None
 
 
 def main() -> NoReturn:

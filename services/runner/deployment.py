@@ -189,7 +189,7 @@ def prepared(layout: Layout, plan: Plan, roles: Iterable[str], randomness: Rando
         kept.passwords.setdefault(role, _text_secret(randomness))
     for name in (*SERVICES, OPERATOR):
         kept.seeds.setdefault(name, base64.b64encode(randomness.bytes(_SEED_BYTES)).decode())
-    if not all(port and is_free(port) for port in kept.vault_ports):
+    if not all(port and why_not_free(port) is None for port in kept.vault_ports):
         kept.vault_ports = (free_port(), free_port())
     deployment = Deployment(layout, plan, kept, _engines_of(layout, plan, kept.vault_ports))
     deployment.keep()
@@ -198,11 +198,16 @@ def prepared(layout: Layout, plan: Plan, roles: Iterable[str], randomness: Rando
 
 
 def app_role_of_vault(deployment: Deployment, policy: str) -> AppRole:
-    """Return the AppRole of the keys service, made when the vault knows none that works."""
-    kept = deployment.kept
+    """Return the AppRole of the keys service, made when the vault knows none that works.
+
+    The policy is written at every start: a new version may bring a new one.
+    """
+    kept, vault = deployment.kept, deployment.engines.openbao
     role = AppRole(kept.vault_role_id, Secret(kept.vault_secret_id))
-    if not (kept.vault_role_id and deployment.engines.openbao.accepts(role)):
-        role = deployment.engines.openbao.provision(policy=policy)
+    if kept.vault_role_id and vault.accepts(role):
+        vault.write_policy(policy)
+    else:
+        role = vault.provision(policy=policy)
         kept.vault_role_id, kept.vault_secret_id = role.role_id, role.secret_id.reveal()
         deployment.keep()
     return role
@@ -256,15 +261,15 @@ def free_port() -> int:
         return port
 
 
-def is_free(port: int) -> bool:
-    """Say whether a TCP port of the loopback interface can be listened on."""
+def why_not_free(port: int) -> str | None:
+    """Return why a TCP port of the loopback interface cannot be listened on, None when it can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((_LOOPBACK, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return (error.strerror or str(error)).lower()
+    return None
 
 
 def _engines_of(layout: Layout, plan: Plan, vault_ports: tuple[int, int]) -> Engines:

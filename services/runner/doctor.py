@@ -12,7 +12,7 @@ from pathlib import Path
 from infra.engines import caddy, kernel, openbao, postgres, valkey
 from infra.engines.errors import EngineError
 from services.runner.children import is_ready
-from services.runner.deployment import facts_file, is_free, locked, read_facts
+from services.runner.deployment import facts_file, locked, read_facts, why_not_free
 from services.runner.errors import AlreadyRunning
 
 _OLDEST_PYTHON = (3, 11)
@@ -146,7 +146,7 @@ def _current_pid(data: Path, name: str, pid: int) -> int | None:
 
 
 def _port(port: int) -> Finding:
-    free = is_free(port)
-    return Finding(
-        "port", ok=free, detail=f"{port} is free" if free else f"{port} is taken: choose another with --port"
-    )
+    reason = why_not_free(port)
+    if reason is None:
+        return Finding("port", ok=True, detail=f"{port} is free")
+    return Finding("port", ok=False, detail=f"{port} cannot be used ({reason}): choose another with --port")

@@ -1,20 +1,18 @@
 """Brings the databases of a deployment to the newest revision of each service's history."""
 
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from infra.engines.postgres import PostgresServer
-from libs.db.migrations import login_roles_of, migrate
+from libs.db.migrations import head_of, login_roles_of, migrate
 from libs.kernel.secrets import Secret
-from services.runner.deployment import DATABASES, SERVICES, Deployment
+from services.runner.deployment import DATABASES, SERVICES, Deployment, read_facts
 from services.runner.errors import RunnerError
-
-
-def login_roles() -> tuple[str, ...]:
-    """Return every database role that signs in, of every service."""
-    return tuple(role for service in SERVICES for role in login_roles_of(service))
 
 
 def migrate_services(deployment: Deployment, services: Iterable[str]) -> int:
@@ -33,11 +31,46 @@ def create_database(cluster: PostgresServer, name: str) -> None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
-def migrate_elsewhere(service: str, admin_dsn: Secret, passwords: dict[str, Secret]) -> None:
-    """Run the migrations of `service` in a database that this machine does not run."""
-    if service not in SERVICES:
-        raise RunnerError(f"There is no service {service!r}; there are: {', '.join(SERVICES)}.")
+@dataclass(frozen=True)
+class Target:
+    """A database of a service, as its administrator; the roles that are named get these passwords."""
+
+    admin: Secret
+    passwords: Mapping[str, Secret]
+
+
+def read_targets(config: Path) -> dict[str, Target]:
+    """Return the databases that the file `config` names, one table for each service."""
     try:
-        migrate(service, admin_dsn, passwords)
-    except psycopg.OperationalError:
-        raise RunnerError(f"The database of {service} cannot be reached.") from None
+        tables = tomllib.loads(config.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        raise RunnerError(f"The settings file {config} cannot be read.") from None
+    targets: dict[str, Target] = {}
+    for service, table in tables.items():
+        if not isinstance(table, dict) or not isinstance(table.get("admin"), str):
+            raise RunnerError(f"[{service}] in {config} lacks `admin`, the administrator's address.")
+        passwords = {role: Secret(str(word)) for role, word in table.get("passwords", {}).items()}
+        targets[service] = Target(Secret(table["admin"]), passwords)
+    return targets
+
+
+def running_targets(data: Path) -> dict[str, Target]:
+    """Return the databases of the deployment that runs on `data`; their roles keep their passwords."""
+    databases = read_facts(data)["databases"]
+    return {service: Target(Secret(admin), {}) for service, admin in databases.items()}
+
+
+def migrate_all(targets: Mapping[str, Target], services: Iterable[str]) -> dict[str, str | None]:
+    """Migrate the databases of `services` and return the revision of each."""
+    done: dict[str, str | None] = {}
+    for service in services:
+        if service not in SERVICES:
+            raise RunnerError(f"There is no service {service!r}; there are: {', '.join(SERVICES)}.")
+        if service not in targets:
+            raise RunnerError(f"No database is given for {service}.")
+        try:
+            migrate(service, targets[service].admin, targets[service].passwords)
+        except psycopg.OperationalError:
+            raise RunnerError(f"The database of {service} cannot be reached.") from None
+        done[service] = head_of(service)
+    return done

@@ -13,10 +13,9 @@ from typing import Any
 import msgspec
 
 from infra.engines.daemon import Engine, ending_of_orphan
-from infra.engines.errors import EngineError
 from infra.engines.folders import write_private
 from infra.engines.steps import side_by_side
-from libs.db.migrations import login_roles_of
+from libs.db.roles import read_crossing_roles, roles_of
 from libs.kernel.clock import SystemClock
 from libs.kernel.randomness import SystemRandomness
 from services.runner.children import ServiceChild, finishing, preloading
@@ -28,11 +27,11 @@ from services.runner.deployment import (
     Plan,
     app_role_of_vault,
     free_port,
-    is_free,
     layout_of,
     locked,
     prepared,
     publish,
+    why_not_free,
 )
 from services.runner.errors import RunnerError
 from services.runner.journal import Journal
@@ -66,12 +65,13 @@ def up(wish: Wish) -> int:
         supervisor = Supervisor(journal, clock, signals)
         supervisor.bring_up(_clearing(layout))
         plan = Plan(_usable_port(wish.port), wish.gateways, wish.tls)
-        roles = [role for service in SERVICES for role in login_roles_of(service)]
+        crossing = read_crossing_roles()
+        roles = [role for service in SERVICES for role in roles_of(service, crossing)]
         deployment = prepared(layout, plan, roles, SystemRandomness())
         run = _Run(deployment, supervisor, journal, lock, wish)
         try:
             supervisor.bring_up(run.bringing_up())
-            _announce(run, wish)
+            run.announce()
             supervisor.watch()
         finally:
             journal.say("Stopping …")
@@ -96,6 +96,7 @@ class _Run:
         self._loaded = False
         self._services = self._children()
         self.sign_ins: list[Mapping[str, str]] = []
+        self.facts: Mapping[str, Any] = {}
 
     def bringing_up(self) -> Iterator[None]:
         """Start the engines, migrate, start the services, make the demo tenant."""
@@ -117,6 +118,24 @@ class _Run:
         self.facts = publish(self._deployment, self._pids())
         if self._wish.demo:
             yield from self._timed("demo tenant", self._showcase())
+
+    def announce(self) -> None:
+        """Say that everything stands: the address, the sign-ins, how long it took."""
+        facts, seconds = self.facts, round(self._journal.seconds(), 3)
+        self._journal.note("up", seconds=seconds)
+        if self._wish.as_json:
+            shown = {name: facts[name] for name in ("origin", "tls_root", "data", "processes")}
+            shown |= {"sign_ins": self.sign_ins, "seconds": seconds, "steps": self._journal.steps}
+            print(json.dumps(shown), flush=True)
+            return
+        print(f"\nMuniment runs at {facts['origin']}  (up in {seconds:.1f} s; Ctrl-C stops it)")
+        if facts["tls_root"]:
+            print(f"Its certificates come from {facts['tls_root']}; let your browser trust that one.")
+        if self.sign_ins:
+            print("\nSign-ins of the demo tenant:")
+        for sign_in in self.sign_ins:
+            print("  {role:<16} {tenant} / {user_name:<24} {password}".format(**sign_in))
+        print(flush=True)
 
     def waves(self) -> tuple[tuple[Engine, ...], ...]:
         """Return what stops after what: first who takes requests, then who answers them, then who keeps."""
@@ -200,29 +219,6 @@ def _clearing(layout: Layout) -> Iterator[None]:
 def _usable_port(port: int) -> int:
     if port == 0:
         return free_port()
-    if not is_free(port):
-        raise RunnerError(f"Port {port} is taken; choose another with --port, or 0 for any.")
+    if (reason := why_not_free(port)) is not None:
+        raise RunnerError(f"Port {port} cannot be used ({reason}); choose another with --port, or 0 for any.")
     return port
-
-
-def _announce(run: _Run, wish: Wish) -> None:
-    """Say that everything stands: the address, the sign-ins, how long it took."""
-    facts, journal = run.facts, run._journal  # noqa: SLF001 - one module
-    seconds = round(journal.seconds(), 3)
-    journal.note("up", seconds=seconds)
-    if wish.as_json:
-        shown: dict[str, Any] = {name: facts[name] for name in ("origin", "tls_root", "data", "processes")}
-        shown |= {"sign_ins": run.sign_ins, "seconds": seconds, "steps": journal.steps}
-        print(json.dumps(shown), flush=True)
-        return
-    print(f"\nMuniment runs at {facts['origin']}  (up in {seconds:.1f} s; Ctrl-C stops it)")
-    if facts["tls_root"]:
-        print(f"Its certificates come from {facts['tls_root']}; let your browser trust that one.")
-    if run.sign_ins:
-        print("\nSign-ins of the demo tenant:")
-        for sign_in in run.sign_ins:
-            print("  {role:<16} {tenant} / {user_name:<24} {password}".format(**sign_in))
-    print(flush=True)
-
-
-__all__ = ["EngineError", "Wish", "up"]

@@ -1,5 +1,6 @@
 """The whole platform as people start it: what it serves, what it hides, and how it comes back."""
 
+import functools
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 
 from infra.engines import kernel
+from services.runner.children import is_ready
 from tests.support.engines import ROOT
 from tests.support.platform import ENGINES, SERVICE_PROCESSES, Platform, is_gone, wait_until
 
@@ -68,7 +70,7 @@ def test_a_port_that_is_taken_is_one_sentence(platform, tmp_path):
     taken = platform.origin.rpartition(":")[2]
     refused = ran("up", "--data", str(tmp_path / "other"), "--port", taken)
     assert refused.returncode == 1
-    assert refused.stderr.splitlines()[-1].startswith(f"muniment: Port {taken} is taken")
+    assert refused.stderr.splitlines()[-1].startswith(f"muniment: Port {taken} cannot be used")
 
 
 def test_a_tenant_is_made_and_listed_by_the_command_line(platform):
@@ -194,11 +196,15 @@ def test_a_killed_runner_leaves_no_orphan_and_the_next_start_recovers(tmp_path):
         platform.stop()
 
 
+def _has(folder: Path, pattern: str) -> bool:
+    return any(folder.glob(pattern))
+
+
 def test_killed_while_it_starts_for_the_first_time_it_starts_the_next_time(tmp_path):
-    for moment in ("postgres.pid", "openbao.pid"):
+    for moment in ("postgres/unfinished-*", "run/openbao.pid", "run/postgres.pid"):
         platform = Platform(tmp_path / "data")
-        platform.runner = platform._popen(tmp_path / f"out-{moment}")
-        wait_until((tmp_path / "data" / "run" / moment).exists, "nothing started")
+        platform.runner = platform._popen(tmp_path / "out")
+        wait_until(functools.partial(_has, tmp_path / "data", moment), "nothing started")
         platform.runner.kill()
         platform.runner.wait()
     assert Platform(tmp_path / "data").start().stop() == 0
@@ -269,3 +275,41 @@ def test_steps_and_seconds_are_facts_for_a_program(platform):
     steps = {step["step"] for step in platform.shown["steps"]}
     assert {"PostgreSQL", "OpenBao", "Valkey", "Caddy", "identity", "gw-1", "gw-2"} <= steps
     assert platform.shown["seconds"] >= max(step["seconds"] for step in platform.shown["steps"])
+
+
+def test_a_ctrl_c_at_the_terminal_reaches_the_runner_alone(platform):
+    runner, *others = platform.tree()
+    assert os.getsid(runner.pid) not in {os.getsid(process.pid) for process in others}
+
+
+def test_one_more_gateway_is_served_by_hand_and_drains(platform):
+    with tempfile.TemporaryDirectory(prefix="mt-", dir="/tmp") as folder:
+        socket = Path(folder) / "gw-9"
+        arguments = ["serve", "messaging", "--config", platform.facts["settings"]]
+        served = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "services.runner",
+                *arguments,
+                "--listen",
+                f"unix:{socket}",
+                "--gateway",
+                "gw-9",
+            ],
+            cwd=ROOT,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            wait_until(lambda: is_ready(socket), "the gateway did not become ready")
+        finally:
+            served.terminate()
+        assert served.wait(30) == 0
+        assert not socket.exists()
+
+
+def test_migrating_what_runs_changes_nothing(platform):
+    migrated = ran("migrate", "--data", str(platform.data), "--json")
+    assert migrated.returncode == 0, migrated.stderr
+    assert set(json.loads(migrated.stdout)) == {"identity", "keys", "messaging"}
+    platform.wait_until_ready()

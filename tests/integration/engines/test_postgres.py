@@ -65,13 +65,16 @@ def test_a_pid_file_that_names_another_program_stops_no_start(fresh_postgres, tm
 
 
 def test_an_interrupted_initdb_is_done_again(tmp_path):
-    (tmp_path / "postgres" / "cluster" / "base").mkdir(parents=True)
+    unfinished = tmp_path / "postgres" / "unfinished-1"
+    (unfinished / "base").mkdir(parents=True)
+    (unfinished / "PG_VERSION").write_text("18\n")
     (tmp_path / "postgres").chmod(0o700)
     with tempfile.TemporaryDirectory(prefix="mt-", dir="/tmp") as sockets:
         server = PostgresServer(tmp_path / "postgres", Path(sockets) / "s", tmp_path / "record")
         daemon.start(server)
         try:
             assert rows(server, "SELECT 1") == [(1,)]
+            assert not unfinished.exists()
         finally:
             server.stop()
 
