@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -33,6 +33,7 @@ from services.keys.usecases.publish_token_keys import PublishTokenKeys
 from services.keys.usecases.unwrap_deks import UnwrapDeks
 
 SERVICE: Final = "keys"
+_ASK_AGAIN_SECONDS: Final = 0.5
 
 
 def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
@@ -89,10 +90,11 @@ class _Task:
         self._task = asyncio.create_task(self._run())
 
     async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        task, self._task = self._task, None
+        while task is not None and not task.done():
+            task.cancel()
+            # Under Python 3.11 `wait_for`, which psycopg waits by, can swallow a cancellation: ask again.
+            await asyncio.wait({task}, timeout=_ASK_AGAIN_SECONDS)
 
     async def runs(self) -> bool:
         """Say whether the task is running."""
