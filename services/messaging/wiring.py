@@ -23,6 +23,7 @@ from libs.authn.revocations import (
 from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
 from libs.authn.tokens import TokenVerifier
 from libs.authz.authorizer import Authorizer
+from libs.contracts.asyncapi import asyncapi_document
 from libs.contracts.internal import Done, OutboxPage, ReportCursors
 from libs.contracts.socket import CloseCode
 from libs.contracts.streams import CONSUMERS
@@ -207,6 +208,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         problems=PROBLEMS,
         lifespan=lifespan,
         readiness={"revocations": is_fresh},
+        describe_socket=asyncapi_document,
         ids=ids,
     )
 

@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from libs.kernel.ids import ConversationId, DeviceId, MessageId, PrincipalId, TenantId
+from libs.kernel.ids import ConversationId, DekId, DeviceId, MessageId, PrincipalId, TenantId
 
 
 class EntryKind(IntEnum):
@@ -49,10 +49,11 @@ class ClientKey(NamedTuple):
 class Draft:
     """An act that was decided and waits for its commit.
 
-    `members_version` is the version of the membership under which it was decided; `sealed` is the
-    record of the body (an envelope, never clear text); `body_commitment` covers the clear body;
-    `metadata_salt` (16 bytes) salts the commitment to the metadata, and lies inside `sealed` where there
-    is a body. `fingerprint` is a keyed hash of the body, which tells a repeated send from a conflict.
+    `members_version` is the version of the membership under which it was decided. `sealed` is the record
+    of the body (an envelope, never clear text) under the data key `dek`; `body_commitment` covers the
+    clear body; `metadata_salt` (16 bytes) salts the commitment to the metadata, and lies inside `sealed`
+    where there is a body. `fingerprint` is a keyed hash of the body, which tells a repeated send from a
+    conflict.
     """
 
     key: ConversationKey
@@ -68,6 +69,7 @@ class Draft:
     fingerprint: bytes = b""
     subjects: tuple[PrincipalId, ...] = ()
     sealed: bytes | None = None
+    dek: DekId | None = None
     body_commitment: bytes | None = None
     revision: int = 0
 

@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.types.numeric import Int2, Int4, Int8
 
 from libs.contracts.events import CommittedEntry, EntriesCommitted, encode
+from libs.db.arrays import bigints, booleans, byteas, instants, integers, smallints, texts, uuids
 from libs.db.errors import DatabaseUnavailable, TransactionAborted
 from libs.db.pool import CrossingDatabase
-from libs.envelope.record import dek_of
 from libs.events.outbox import append_statement, arrays_of
 from libs.events.records import OutboxRecord, partition_of
 from libs.kernel.clock import Clock
@@ -136,20 +135,22 @@ class PostgresLogTransaction:
             await run(
                 _CREATE_HEADS,
                 (
-                    [key.tenant for key in created],
-                    [key.conversation for key in created],
-                    [Int2(kind) for kind in created.values()],
+                    uuids([key.tenant for key in created]),
+                    uuids([key.conversation for key in created]),
+                    smallints([*created.values()]),
                 ),
             )
         heads = await run(
-            _LOCK_HEADS, ([key.tenant for key in keys], [key.conversation for key in keys]), binary=True
+            _LOCK_HEADS,
+            (uuids([key.tenant for key in keys]), uuids([key.conversation for key in keys])),
+            binary=True,
         )
         known = await run(
             _FIND_SENDS,
             (
-                [client.tenant for client in clients],
-                [client.principal for client in clients],
-                [client.client_id for client in clients],
+                uuids([client.tenant for client in clients]),
+                uuids([client.principal for client in clients]),
+                uuids([client.client_id for client in clients]),
             ),
             binary=True,
         )
@@ -179,10 +180,10 @@ class PostgresLogTransaction:
         await run(
             _ADVANCE_HEADS,
             (
-                [key.tenant for key in heads],
-                [key.conversation for key in heads],
-                [Int8(head.last_seq) for head in heads.values()],
-                [Int8(head.members_version) for head in heads.values()],
+                uuids([key.tenant for key in heads]),
+                uuids([key.conversation for key in heads]),
+                bigints([head.last_seq for head in heads.values()]),
+                bigints([head.members_version for head in heads.values()]),
             ),
         )
         await run(_APPEND_OUTBOX, arrays_of(self._events(entries)))
@@ -192,14 +193,18 @@ class PostgresLogTransaction:
         for entry in entries:
             draft = entry.draft
             size = len(draft.subjects)
-            named = ([draft.key.tenant] * size, [draft.key.conversation] * size, list(draft.subjects))
-            seqs = [Int8(entry.seq)] * size
+            named = (
+                uuids([draft.key.tenant] * size),
+                uuids([draft.key.conversation] * size),
+                uuids(draft.subjects),
+            )
+            seqs = bigints([entry.seq] * size)
             if draft.kind is EntryKind.PARTICIPANTS_REMOVED:
                 await self._connection.execute(_CLOSE_SPANS, (*named, seqs))
             elif draft.kind.changes_members:
                 creator = draft.kind is EntryKind.CONVERSATION_CREATED
                 administrators = [creator and subject == draft.actor for subject in draft.subjects]
-                await self._connection.execute(_OPEN_SPANS, (*named, seqs, administrators))
+                await self._connection.execute(_OPEN_SPANS, (*named, seqs, booleans(administrators)))
 
     def _events(self, entries: Sequence[Entry]) -> list[OutboxRecord]:
         """Return one event for each conversation of the commit; it carries references, no bodies."""
@@ -233,51 +238,52 @@ def _committed_entry(entry: Entry) -> CommittedEntry:
         kind=draft.kind.name.lower(),
         message=draft.message,
         revision=draft.revision,
-        dek=None if draft.sealed is None else dek_of(draft.sealed),
+        dek=draft.dek,
         sent_at=draft.sent_at,
     )
 
 
-def _send_columns(entries: Sequence[Entry]) -> tuple[list[Any], ...]:
+def _send_columns(entries: Sequence[Entry]) -> tuple[bytes, ...]:
+    drafts = [entry.draft for entry in entries]
     return (
-        [entry.draft.key.tenant for entry in entries],
-        [entry.draft.actor for entry in entries],
-        [entry.draft.client_id for entry in entries],
-        [entry.draft.key.conversation for entry in entries],
-        [Int8(entry.seq) for entry in entries],
-        [entry.draft.message for entry in entries],
-        [entry.draft.fingerprint for entry in entries],
+        uuids([draft.key.tenant for draft in drafts]),
+        uuids([draft.actor for draft in drafts]),
+        uuids([draft.client_id for draft in drafts]),
+        uuids([draft.key.conversation for draft in drafts]),
+        bigints([entry.seq for entry in entries]),
+        uuids([draft.message for draft in drafts]),
+        byteas([draft.fingerprint for draft in drafts]),
     )
 
 
-def _entry_columns(entries: Sequence[Entry]) -> tuple[list[Any], ...]:
+def _entry_columns(entries: Sequence[Entry]) -> tuple[bytes, ...]:
     drafts = [entry.draft for entry in entries]
     return (
-        [draft.key.tenant for draft in drafts],
-        [draft.key.conversation for draft in drafts],
-        [Int8(entry.seq) for entry in entries],
-        [Int2(draft.kind) for draft in drafts],
-        [Int4(draft.revision) for draft in drafts],
-        [draft.message for draft in drafts],
-        [draft.actor for draft in drafts],
-        [draft.device for draft in drafts],
-        [draft.sent_at for draft in drafts],
-        [Int8(entry.members_version) for entry in entries],
-        ["{" + ",".join(map(str, draft.subjects)) + "}" for draft in drafts],
+        uuids([draft.key.tenant for draft in drafts]),
+        uuids([draft.key.conversation for draft in drafts]),
+        bigints([entry.seq for entry in entries]),
+        smallints([draft.kind for draft in drafts]),
+        integers([draft.revision for draft in drafts]),
+        uuids([draft.message for draft in drafts]),
+        uuids([draft.actor for draft in drafts]),
+        uuids([draft.device for draft in drafts]),
+        instants([draft.sent_at for draft in drafts]),
+        bigints([entry.members_version for entry in entries]),
+        texts(["{" + ",".join(map(str, draft.subjects)) + "}" for draft in drafts]),
         # the salt of an entry with a body lies inside the seal and dies with it
-        [draft.metadata_salt if draft.sealed is None else None for draft in drafts],
-        [entry.metadata_commitment for entry in entries],
-        [draft.body_commitment for draft in drafts],
+        byteas([draft.metadata_salt if draft.sealed is None else None for draft in drafts]),
+        byteas([entry.metadata_commitment for entry in entries]),
+        byteas([draft.body_commitment for draft in drafts]),
     )
 
 
-def _payload_columns(entries: Sequence[Entry]) -> tuple[list[Any], ...]:
+def _payload_columns(entries: Sequence[Entry]) -> tuple[bytes, ...]:
     drafts = [entry.draft for entry in entries]
     return (
-        [draft.key.tenant for draft in drafts],
-        [draft.key.conversation for draft in drafts],
-        [Int8(entry.seq) for entry in entries],
-        [draft.sent_at for draft in drafts],
-        [dek_of(draft.sealed or b"") for draft in drafts],
-        [draft.sealed for draft in drafts],
+        uuids([draft.key.tenant for draft in drafts]),
+        uuids([draft.key.conversation for draft in drafts]),
+        bigints([entry.seq for entry in entries]),
+        instants([draft.sent_at for draft in drafts]),
+        uuids([draft.dek for draft in drafts]),
+        byteas([draft.sealed for draft in drafts]),
     )

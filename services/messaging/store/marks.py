@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from psycopg.types.numeric import Int8
-
+from libs.db.arrays import bigints, instants, uuids
 from libs.db.errors import DatabaseUnavailable
 from libs.db.pool import CrossingDatabase
 from services.messaging.domain.errors import LogUnavailable
@@ -50,13 +49,13 @@ class PostgresMarks:
     async def advance(self, advances: Mapping[MarkKey, Advance]) -> None:
         """Write the advances in one transaction; a mark that stands further already stays."""
         columns = (
-            [mark.key.tenant for mark in advances],
-            [mark.key.conversation for mark in advances],
-            [mark.principal for mark in advances],
-            [mark.device for mark in advances],
-            [Int8(advance.delivered) for advance in advances.values()],
-            [Int8(advance.read) for advance in advances.values()],
-            [advance.at for advance in advances.values()],
+            uuids([mark.key.tenant for mark in advances]),
+            uuids([mark.key.conversation for mark in advances]),
+            uuids([mark.principal for mark in advances]),
+            uuids([mark.device for mark in advances]),
+            bigints([advance.delivered for advance in advances.values()]),
+            bigints([advance.read for advance in advances.values()]),
+            instants([advance.at for advance in advances.values()]),
         )
         try:
             async with self._database.begin() as tx:

@@ -68,6 +68,7 @@ class Seal:
             draft,
             fingerprint=fingerprint_of(act.key, body, fingerprint_key) if act.client_id else b"",
             sealed=sealing.seal(packed(payload), act.key, draft.message, draft.revision),
+            dek=sealing.dek,
             body_commitment=commit_to_body(body, payload.body_salt),
         )
 
