@@ -149,7 +149,7 @@ class OpenBaoServer:
             "token_policies": [role],
             "token_ttl": "1h",
             "token_max_ttl": "24h",
-            "token_no_default_policy": False,
+            "token_no_default_policy": True,
         }
         self.call("POST", f"auth/approle/role/{role}", token=token, body=limits)
         role_id = self.call("GET", f"auth/approle/role/{role}/role-id", token=token)["data"]["role_id"]

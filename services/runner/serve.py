@@ -27,6 +27,7 @@ def settings_of(name: str, config: Path | None, environ: Mapping[str, str]) -> t
 
 def serve(name: str, config: Path | None, environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM and return the exit code."""
+    from libs.host.serve import AddressTaken
     from libs.host.serve import serve as serve_app
     from libs.telemetry.logs import configure_logging
 
@@ -35,7 +36,10 @@ def serve(name: str, config: Path | None, environ: Mapping[str, str]) -> int:
     processes: Mapping[str, Callable[[Any], Any]] = importlib.import_module(
         f"services.{service}.wiring"
     ).PROCESSES
-    return serve_app(processes[name](settings), settings.listen)
+    try:
+        return serve_app(processes[name](settings), settings.listen)
+    except AddressTaken as taken:
+        raise RunnerError(str(taken)) from None
 
 
 def overrides_of(name: str, listen: str | None, gateway: str | None) -> dict[str, str]:

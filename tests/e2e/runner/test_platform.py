@@ -308,6 +308,12 @@ def test_one_more_gateway_is_served_by_hand_and_drains(platform):
         assert not socket.exists()
 
 
+def test_an_address_that_is_served_already_is_one_sentence(platform):
+    taken = ran("serve", "keys", "--config", platform.facts["settings"])
+    assert taken.returncode == 1
+    assert taken.stderr.splitlines()[-1].startswith("muniment: Cannot listen on")
+
+
 def test_migrating_what_runs_changes_nothing(platform):
     migrated = ran("migrate", "--data", str(platform.data), "--json")
     assert migrated.returncode == 0, migrated.stderr
