@@ -38,7 +38,7 @@ _HEAVY = (
 )
 _POLL_SECONDS = 0.05
 _ANSWER_SECONDS = 1.0
-_STOP_SECONDS = 15.0
+_STOP_SECONDS = 12.0  # a little more than a service takes to drain
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
 

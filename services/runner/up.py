@@ -1,6 +1,7 @@
 """`muniment up`: from a data folder to a running platform, and back to a folder at rest."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -57,18 +58,12 @@ class Wish:
 def up(wish: Wish) -> int:
     """Bring everything up, keep it up until a signal, bring it down; return the exit code."""
     os.umask(0o077)
-    with locked(wish.data) as lock, StopSignals() as signals:
-        layout = layout_of(wish.data)
-        layout.facts.unlink(missing_ok=True)
+    with locked(wish.data) as lock, StopSignals() as signals, _folders(wish.data) as layout:
         clock = SystemClock()
         journal = Journal(layout.log("runner"), clock, quiet=wish.as_json)
         supervisor = Supervisor(journal, clock, signals)
         supervisor.bring_up(_clearing(layout))
-        plan = Plan(_usable_port(wish.port), wish.gateways, wish.tls)
-        crossing = read_crossing_roles()
-        roles = [role for service in SERVICES for role in roles_of(service, crossing)]
-        deployment = prepared(layout, plan, roles, SystemRandomness())
-        run = _Run(deployment, supervisor, journal, lock, wish)
+        run = _Run(_prepared(layout, wish), supervisor, journal, lock, wish)
         try:
             supervisor.bring_up(run.bringing_up())
             run.announce()
@@ -77,9 +72,26 @@ def up(wish: Wish) -> int:
             journal.say("Stopping …")
             layout.facts.unlink(missing_ok=True)
             supervisor.stop(*run.waves())
-            shutil.rmtree(layout.sockets, ignore_errors=True)
-            journal.say("Stopped. The data stay in " + str(wish.data))
+            journal.say(f"Stopped. The data stay in {wish.data}")
     return 0
+
+
+@contextlib.contextmanager
+def _folders(data: Path) -> Iterator[Layout]:
+    """Give the folders of `data`; what only a running deployment has is gone afterwards."""
+    layout = layout_of(data)
+    layout.facts.unlink(missing_ok=True)
+    try:
+        yield layout
+    finally:
+        shutil.rmtree(layout.sockets, ignore_errors=True)
+
+
+def _prepared(layout: Layout, wish: Wish) -> Deployment:
+    plan = Plan(_usable_port(wish.port), wish.gateways, wish.tls)
+    crossing = read_crossing_roles()
+    roles = [role for service in SERVICES for role in roles_of(service, crossing)]
+    return prepared(layout, plan, roles, SystemRandomness())
 
 
 class _Run:

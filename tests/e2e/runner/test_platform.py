@@ -1,9 +1,7 @@
 """The whole platform as people start it: what it serves, what it hides, and how it comes back."""
 
-import functools
 import json
 import os
-import signal
 import stat
 import subprocess
 import sys
@@ -15,12 +13,9 @@ import psutil
 import psycopg
 import pytest
 
-from infra.engines import kernel
 from services.runner.children import is_ready
 from tests.support.engines import ROOT
-from tests.support.platform import ENGINES, SERVICE_PROCESSES, Platform, is_gone, wait_until
-
-_NOBODY = 65534
+from tests.support.platform import ENGINES, SERVICE_PROCESSES, Platform, wait_until
 
 pytestmark = pytest.mark.xdist_group("platform")
 
@@ -104,6 +99,7 @@ def test_no_secret_stands_in_an_argument_or_in_a_log(platform):
     assert _leaks(platform, secrets) == []
 
 
+@pytest.mark.planted
 def test_a_planted_leak_is_found(platform):
     secret = _secrets_of(platform)[0]
     with subprocess.Popen([sys.executable, "-c", "input()", secret], stdin=subprocess.PIPE) as leaking:
@@ -152,105 +148,6 @@ def test_what_is_killed_comes_back_by_itself(platform, name):
     platform.wait_for_restart(name, platform.kill(name))
     platform.wait_until_ready()
     wait_until(lambda: platform.answers("/identity/v1/readyz"), "the origin does not answer")
-
-
-def test_what_hangs_at_its_end_does_not_stop_the_end(tmp_path):
-    hanging = Platform(tmp_path / "data").start()
-    hanging.kill("gw-1", signal.SIGSTOP)
-    assert hanging.stop() == 0
-
-
-def _tenant(slug: str) -> dict[str, object]:
-    return {"slug": slug, "name": slug.title(), "local_sign_in": True}
-
-
-def test_after_ctrl_c_nothing_is_left_and_the_next_start_has_the_data(tmp_path):
-    first = Platform(tmp_path / "data").start()
-    tenant = first.operator.call("POST", "/internal/tenants", _tenant("kept"))["tenant"]
-    pids = {name: first.pid(name) for name in (*SERVICE_PROCESSES, *ENGINES)}
-    sockets = Path(first.facts["identity"].removeprefix("unix:")).parent
-    assert first.stop() == 0
-    assert not sockets.exists()
-    assert [name for name, pid in pids.items() if not is_gone(pid)] == []
-    assert not (tmp_path / "data" / "run" / "deployment.json").exists()
-    assert list((tmp_path / "data" / "run").glob("*.pid")) == []
-    second = first.start()
-    try:
-        assert second.operator.call("GET", "/internal/tenants/by-slug/kept")["tenant"] == tenant
-    finally:
-        second.stop()
-
-
-def test_a_killed_runner_leaves_no_orphan_and_the_next_start_recovers(tmp_path):
-    platform = Platform(tmp_path / "data").start()
-    tenant = platform.operator.call("POST", "/internal/tenants", _tenant("kept"))["tenant"]
-    pids = platform.kill_runner()
-    wait_until(lambda: all(map(is_gone, pids.values())), f"somebody outlived the runner: {pids}")
-    platform.start()
-    try:
-        assert platform.operator.call("GET", "/internal/tenants/by-slug/kept")["tenant"] == tenant
-        platform.kill_runner()
-        platform.start()  # at once: what is still ending is waited for
-        assert platform.operator.call("GET", "/internal/tenants/by-slug/kept")["tenant"] == tenant
-    finally:
-        platform.stop()
-
-
-def _has(folder: Path, pattern: str) -> bool:
-    return any(folder.glob(pattern))
-
-
-def test_killed_while_it_starts_for_the_first_time_it_starts_the_next_time(tmp_path):
-    for moment in ("postgres/unfinished-*", "run/openbao.pid", "run/postgres.pid"):
-        platform = Platform(tmp_path / "data")
-        platform.runner = platform._popen(tmp_path / "out")
-        wait_until(functools.partial(_has, tmp_path / "data", moment), "nothing started")
-        platform.runner.kill()
-        platform.runner.wait()
-    assert Platform(tmp_path / "data").start().stop() == 0
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="the other tests run as an ordinary user then")
-@pytest.mark.parametrize("ordinary", ["another account", "a user namespace"])
-def test_an_ordinary_user_can_run_it(ordinary):
-    if ordinary == "another account" and not _can_run_python(_NOBODY):
-        pytest.skip(f"{sys.executable} cannot be reached by another account")
-    if ordinary == "a user namespace" and not kernel.can_leave_root():
-        pytest.skip("user namespaces are forbidden here")
-    with tempfile.TemporaryDirectory(prefix="mt-", dir="/tmp") as folder:
-        if ordinary == "another account":
-            os.chown(folder, _NOBODY, _NOBODY)
-        become = _become_nobody if ordinary == "another account" else kernel.leave_root
-        mine = Platform(Path(folder) / "data", become=become).start()
-        try:
-            assert mine.answers("/identity/v1/readyz")
-            seen = [Path(f"/proc/{process.pid}/uid_map").read_text().split() for process in mine.tree()]
-            assert ordinary == "another account" or {tuple(ids) for ids in seen} == {("1000", "0", "1")}
-        finally:
-            assert mine.stop() == 0
-
-
-def _become_nobody() -> None:
-    os.setgroups([])
-    os.setgid(_NOBODY)
-    os.setuid(_NOBODY)
-
-
-def _can_run_python(user: int) -> bool:
-    try:
-        return subprocess.run([sys.executable, "-c", ""], user=user, check=False).returncode == 0
-    except PermissionError:
-        return False
-
-
-def test_with_tls_the_origin_is_trusted_by_its_root_certificate_alone(tmp_path):
-    platform = Platform(tmp_path / "data", options=("--tls", "--gateways", "1")).start()
-    try:
-        assert platform.origin.startswith("https://")
-        assert platform.get("/identity/v1/readyz").status == 200
-        assert list(platform.facts["gateways"]) == ["gw-1"]
-    finally:
-        platform.stop()
 
 
 def test_keys_has_a_cluster_of_its_own_with_its_tables_alone(platform):

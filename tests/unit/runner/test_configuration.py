@@ -1,7 +1,9 @@
 """What the runner writes for services and people."""
 
 import re
+import shutil
 import tomllib
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -23,7 +25,7 @@ values = st.one_of(texts, st.integers(-(2**63), 2**63 - 1), st.booleans(), st.di
 
 
 @pytest.fixture
-def deployment(tmp_path) -> Deployment:
+def deployment(tmp_path) -> Iterator[Deployment]:
     """Give a deployment that was prepared and never started."""
     roles = [role for service in SERVICES for role in login_roles_of(service)]
     made = prepared(layout_of(tmp_path / "data"), Plan(8080), roles, SeededRandomness(1))
@@ -33,7 +35,8 @@ def deployment(tmp_path) -> Deployment:
     (tmp_path / "data" / "valkey").mkdir()
     (tmp_path / "data" / "valkey" / "password").write_text("valkeys-word")
     made.kept.vault_role_id, made.kept.vault_secret_id = "role", "secret"
-    return made
+    yield made
+    shutil.rmtree(made.layout.sockets)
 
 
 @given(st.dictionaries(names, st.dictionaries(names, values, max_size=5), max_size=4))
