@@ -1,0 +1,138 @@
+"""The key service as it runs: its real app on real engines, called over HTTP within this process."""
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+import httpx
+import psycopg
+from fastapi import FastAPI
+
+from infra.engines.openbao import AppRole, OpenBaoServer
+from infra.engines.valkey import ValkeyServer
+from libs.authn.service_tokens import ServiceTokenSigner, public_key_of
+from libs.contracts import internal as wire
+from libs.contracts.events import CloudEvent, Event, decode
+from libs.kernel.clock import ManualClock
+from libs.kernel.ids import SystemIds
+from libs.kernel.randomness import SystemRandomness
+from libs.kernel.secrets import Secret
+from services.keys.settings import Settings
+from services.keys.wiring import build
+from tests.support.engines import ServiceDatabase
+
+POLICY = (Path(__file__).parents[3] / "policies" / "vault" / "keys.hcl").read_text()
+PEERS = ("identity", "messaging", "media")
+SEEDS = {name: name.encode().ljust(32, b".") for name in (*PEERS, "keys")}
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+T = TypeVar("T", bound=wire.Wire)
+
+
+@dataclass
+class Service:
+    """One running key service, and what its tests need to see of it."""
+
+    app: FastAPI
+    clock: ManualClock
+    database: ServiceDatabase
+    http: httpx.AsyncClient
+
+    def headers(self, caller: str = "messaging", target: str = "keys") -> dict[str, str]:
+        ids = SystemIds(self.clock, SystemRandomness())
+        token = ServiceTokenSigner(caller, SEEDS[caller], self.clock, ids).token_for(target)
+        return {"authorization": f"Bearer {token}", "content-type": wire.MEDIA_TYPE}
+
+    async def post(self, path: str, message: wire.Wire, caller: str = "messaging") -> httpx.Response:
+        return await self.http.post(path, content=wire.pack(message), headers=self.headers(caller))
+
+    async def ask_for(self, *items: wire.DekWanted) -> httpx.Response:
+        request = wire.ObtainDeks(items=items, purpose="seal", act="send")
+        return await self.post("/internal/deks/obtain", request)
+
+    async def obtain(self, *items: wire.DekWanted) -> tuple[wire.DekKey, ...]:
+        return answer_of(await self.ask_for(*items), wire.KeysOf).items
+
+    async def obtain_one(self, tenant: UUID, conversation: UUID, epoch: str = "2026-11") -> wire.DekKey:
+        (key,) = await self.obtain(wanted(tenant, conversation, epoch))
+        return key
+
+    async def unwrap(self, *items: wire.DekNamed) -> tuple[wire.DekKey, ...]:
+        request = wire.UnwrapDeks(items=items, purpose="deliver", act="sync")
+        return answer_of(await self.post("/internal/deks/unwrap", request), wire.KeysOf).items
+
+    async def lease(self) -> wire.SigningKeyLease:
+        response = await self.post("/internal/signing-keys/tokens/lease", wire.LeaseSigningKey(), "identity")
+        return answer_of(response, wire.SigningKeyLease)
+
+    def rows(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+        """Run a statement as the database's administrator, past every policy."""
+        with psycopg.connect(self.database.admin_dsn.reveal(), autocommit=True) as connection:
+            cursor = connection.execute(statement.encode(), parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def facts(self) -> list[tuple[CloudEvent, Event]]:
+        """Return every published fact, in the order of the outbox."""
+        decoded = [
+            decode(body)
+            for (body,) in self.rows("SELECT body FROM keys.outbox ORDER BY part, position")
+            if isinstance(body, bytes)
+        ]
+        return [(envelope, event) for envelope, event in decoded if event is not None]
+
+    def events(self) -> list[Event]:
+        return [event for _, event in self.facts()]
+
+
+def answer_of(response: httpx.Response, kind: type[T]) -> T:
+    assert response.status_code == 200, response.text
+    return wire.unpack(response.content, kind)
+
+
+def problem_of(response: httpx.Response) -> tuple[int, str]:
+    """Return the status and the code of a problem document."""
+    assert response.headers["content-type"] == "application/problem+json"
+    return response.status_code, response.json()["code"]
+
+
+def wanted(tenant: UUID, conversation: UUID, epoch: str = "2026-11") -> wire.DekWanted:
+    return wire.DekWanted(tenant=tenant, conversation=conversation, epoch=epoch)
+
+
+def named(tenant: UUID, key: wire.DekKey) -> wire.DekNamed:
+    assert key.dek is not None
+    return wire.DekNamed(tenant=tenant, dek=key.dek)
+
+
+def settings_of(
+    database: ServiceDatabase, valkey: ValkeyServer, bao: OpenBaoServer, role: AppRole
+) -> Settings:
+    return Settings(
+        listen="unix:/nowhere",
+        database=database.dsn("keys_app"),
+        database_publisher=database.dsn("keys_publisher"),
+        redis=valkey.url(),
+        vault_url=bao.address,
+        vault_role_id=role.role_id,
+        vault_secret_id=role.secret_id,
+        service_key=Secret(base64.b64encode(SEEDS["keys"]).decode()),
+        peer_keys={name: base64.b64encode(public_key_of(SEEDS[name])).decode() for name in PEERS},
+    )
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, database: ServiceDatabase, clock: ManualClock | None = None
+) -> AsyncIterator[Service]:
+    """Run one process of the service, from its start to its end."""
+    clock = clock or ManualClock(NOON)
+    app = build(settings, clock)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://keys", timeout=30) as http:
+            yield Service(app, clock, database, http)
