@@ -137,11 +137,11 @@ async def running(core: Core, background: Background) -> AsyncIterator[None]:
             await pool.open()
             stack.push_async_callback(pool.close)
         stack.push_async_callback(core.mark.flush)
-        stack.push_async_callback(background.close)
-        background.spawn(core.live.speak())
-        background.spawn(core.live.listen(core.deliver.arrived))
+        await stack.enter_async_context(background)
+        background.keep(core.live.speak)
+        background.keep(lambda: core.live.listen(core.deliver.arrived))
         for writer in core.commit.writers:
-            background.spawn(writer.run())
+            background.keep(writer.run)
         background.every(lambda: FLUSH_SECONDS, core.mark.flush)
         background.every(lambda: _SWEEP_SECONDS if core.live.listening else _SWEEP_SECONDS_ALONE, sweep)
         yield
@@ -186,7 +186,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
                 stack.push_async_callback(client.close)
             stack.push_async_callback(redis.aclose)
             await stack.enter_async_context(running(core, background))
-            background.spawn(feed.run())
+            background.keep(feed.run)
             yield
 
     return create_app(
@@ -207,7 +207,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         ],
         problems=PROBLEMS,
         lifespan=lifespan,
-        readiness={"revocations": is_fresh},
+        readiness={"revocations": is_fresh, "writers": background.runs},
         describe_socket=asyncapi_document,
         ids=ids,
     )
@@ -254,9 +254,9 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
                 stack.push_async_callback(pool.close)
             stack.push_async_callback(identity_service.close)
             stack.push_async_callback(redis.aclose)
-            stack.push_async_callback(background.close)
-            background.spawn(publisher.run())
-            background.spawn(projector.run())
+            await stack.enter_async_context(background)
+            background.keep(publisher.run)
+            background.keep(projector.run)
             background.every(lambda: _HOUSEKEEPING_SECONDS, housekeeping)
             yield
 
@@ -269,6 +269,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
         ],
         problems=PROBLEMS,
         lifespan=lifespan,
+        readiness={"publisher and projector": background.runs},
         metrics=metrics,
         ids=ids,
     )

@@ -1,73 +1,75 @@
-"""Tasks beside the requests fail alone and end together."""
+"""Tasks beside the requests."""
 
 import asyncio
-import io
 
-import msgspec
 import pytest
 
+from libs.host import background as subject
 from libs.host.background import Background
-from libs.telemetry.logs import configure_logging
-from tests.unit.host.apps import CANARY, TooMany
 
 
-@pytest.fixture
-def log() -> io.StringIO:
-    written = io.StringIO()
-    configure_logging("trial", stream=written)
-    return written
+async def test_work_that_fails_hurts_nothing_else() -> None:
+    done: list[str] = []
+
+    async def fails() -> None:
+        raise ValueError
+
+    async def works() -> None:
+        done.append("worked")
+
+    async with Background() as background:
+        background.spawn(fails())
+        background.spawn(works())
+        await asyncio.sleep(0.01)
+    assert done == ["worked"]
 
 
-async def test_work_runs_beside_the_rest_and_is_waited_for_at_the_end():
-    background, steps = Background(), []
+async def test_what_should_never_end_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "_RESTART_SECONDS", 0.0)
+    starts: list[int] = []
 
-    async def work() -> None:
-        try:
-            steps.append("begun")
-            await asyncio.Event().wait()
-        finally:
-            steps.append("ended")
+    async def breaks_twice() -> None:
+        starts.append(len(starts))
+        if len(starts) < 3:
+            raise ValueError
+        await asyncio.Event().wait()
 
-    background.spawn(work())
+    async with Background() as background:
+        assert not await background.runs()
+        background.keep(breaks_twice)
+        await asyncio.sleep(0.01)
+        assert await background.runs()
+    assert starts == [0, 1, 2]
+    assert not await background.runs()
+
+
+async def test_a_task_that_swallows_its_cancellation_still_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "_CANCEL_SECONDS", 0.01)
+    swallowed: list[str] = []
+
+    async def swallows() -> None:
+        while len(swallowed) < 3:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed.append("a cancellation")
+
+    background = Background()
+    background.spawn(swallows())
     await asyncio.sleep(0)
-    assert steps == ["begun"]
-    await background.close()
-    assert steps == ["begun", "ended"]
+    async with asyncio.timeout(5):
+        await background.close()
+    assert len(swallowed) == 3
 
 
-async def test_a_failure_is_told_without_its_text_and_hurts_nobody_else(log: io.StringIO):
-    background, done = Background(), asyncio.Event()
+async def test_repeated_work_is_repeated_even_when_it_fails() -> None:
+    runs: list[int] = []
 
-    async def fail(error: Exception) -> None:
-        raise error
+    async def fails() -> None:
+        runs.append(1)
+        raise ValueError
 
-    async def work() -> None:
-        done.set()
-
-    background.spawn(fail(ValueError(CANARY)))
-    background.spawn(fail(TooMany(3)))
-    background.spawn(work())
-    await asyncio.wait_for(done.wait(), 5)
-    await background.close()
-    lines = [msgspec.json.decode(line) for line in log.getvalue().splitlines()]
-    assert [line["event"] for line in lines] == ["background work failed", "background work put off"]
-    assert lines[1]["reason"] == "TooMany"
-    assert CANARY not in log.getvalue()
-
-
-async def test_repeated_work_goes_on_after_a_failure(log: io.StringIO):
-    background, times, enough = Background(), [], asyncio.Event()
-
-    async def work() -> None:
-        times.append(1)
-        if len(times) == 3:
-            enough.set()
-        raise ValueError(CANARY)
-
-    background.every(lambda: 0.0, work)
-    await asyncio.wait_for(enough.wait(), 5)
-    await background.close()
-    count = len(times)
-    await asyncio.sleep(0)
-    assert len(times) == count
-    assert CANARY not in log.getvalue()
+    async with Background() as background:
+        background.every(lambda: 0.001, fails)
+        await asyncio.sleep(0.05)
+    assert len(runs) > 2
