@@ -6,7 +6,7 @@ One thread and one loop. Every child is ours to reap, and dies with us by the ke
 import os
 import select
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Self
@@ -84,6 +84,7 @@ class Supervisor:
         self._signals = signals
         self._watched: list[_Watched] = []
         self._begun: list[Engine] = []
+        self._restarted: Callable[[], None] = lambda: None
 
     def starting(self, engine: Engine) -> Iterator[None]:
         """Start an engine for the first time, then watch it; its first failure is the caller's to bear."""
@@ -98,8 +99,9 @@ class Supervisor:
             self._signals.wait(_BUSY_SECONDS)
         self._refuse_stop()
 
-    def watch(self) -> None:
-        """Start again what dies, until a signal asks to stop."""
+    def watch(self, restarted: Callable[[], None]) -> None:
+        """Start again what dies, until a signal asks to stop; call `restarted` after each restart."""
+        self._restarted = restarted
         while not self._signals.asked:
             for watched in self._watched:
                 self._look_at(watched)
@@ -157,3 +159,4 @@ class Supervisor:
         watched.starting, watched.since = None, now
         self._journal.note("restarted", process=watched.engine.name, pid=watched.engine.pid)
         self._journal.say(f"{watched.engine.name} had ended and was started again")
+        self._restarted()

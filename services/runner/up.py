@@ -67,7 +67,7 @@ def up(wish: Wish) -> int:
         try:
             supervisor.bring_up(run.bringing_up())
             run.announce()
-            supervisor.watch()
+            supervisor.watch(run.publish)
         finally:
             journal.say("Stopping …")
             layout.facts.unlink(missing_ok=True)
@@ -127,9 +127,14 @@ class _Run:
         yield from side_by_side(
             *(self._timed(child.name, self._supervisor.starting(child)) for child in self._services)
         )
-        self.facts = publish(self._deployment, self._pids())
+        self.publish()
         if self._wish.demo:
             yield from self._timed("demo tenant", self._showcase())
+
+    def publish(self) -> None:
+        """Write the facts for tools, with the pids of this moment."""
+        pids = {"runner": os.getpid(), **self._supervisor.pids()}
+        self.facts = publish(self._deployment, pids)
 
     def announce(self) -> None:
         """Say that everything stands: the address, the sign-ins, how long it took."""
@@ -161,9 +166,6 @@ class _Run:
             engines.keys_postgres,
         )
         return (engines.caddy,), gateways, others, stores
-
-    def _pids(self) -> dict[str, int]:
-        return {"runner": os.getpid(), **self._supervisor.pids()}
 
     def _timed(self, step: str, waiting: Iterator[None]) -> Iterator[None]:
         return self._journal.timed(step, waiting)

@@ -131,6 +131,15 @@ class Platform:
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> Answer:
         """GET a path of the origin."""
+        return self._asked("GET", path, None, headers or {})
+
+    def post(self, path: str, body: object, headers: dict[str, str] | None = None) -> Answer:
+        """POST a JSON body to a path of the origin."""
+        return self._asked(
+            "POST", path, json.dumps(body), {"Content-Type": "application/json", **(headers or {})}
+        )
+
+    def _asked(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> Answer:
         scheme, _, place = self.origin.partition("://")
         connection: http.client.HTTPConnection
         if scheme == "https":
@@ -139,7 +148,7 @@ class Platform:
         else:
             connection = http.client.HTTPConnection(place, timeout=15)
         try:
-            connection.request("GET", path, headers=headers or {})
+            connection.request(method, path, body, headers)
             answer = connection.getresponse()
             return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
         finally:

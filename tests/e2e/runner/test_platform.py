@@ -145,7 +145,8 @@ def _leaks(platform: Platform, secrets: list[str], others: "list[psutil.Process]
 
 @pytest.mark.parametrize("name", [*SERVICE_PROCESSES, *ENGINES])
 def test_what_is_killed_comes_back_by_itself(platform, name):
-    platform.wait_for_restart(name, platform.kill(name))
+    pid = platform.wait_for_restart(name, platform.kill(name))
+    wait_until(lambda: platform.facts["processes"][name] == pid, "deployment.json names the old pid")
     platform.wait_until_ready()
     wait_until(lambda: platform.answers("/identity/v1/readyz"), "the origin does not answer")
 

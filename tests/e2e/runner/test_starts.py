@@ -18,6 +18,35 @@ _NOBODY = 65534
 pytestmark = pytest.mark.xdist_group("starts")
 
 
+def test_the_demo_tenants_people_sign_in_and_keep_their_passwords(tmp_path):
+    platform = Platform(tmp_path / "data", options=("--demo",)).start()
+    sign_ins = platform.shown["sign_ins"]
+    try:
+        assert [sign_in["role"] for sign_in in sign_ins] == ["employee", "it_admin", "legal_counsel"]
+        for sign_in in sign_ins:
+            answer = platform.post("/identity/v1/sessions", {**_credentials(sign_in), "device_name": "test"})
+            assert answer.status == 201, answer.body
+            assert sign_in["role"] in answer.json["roles"]
+        wrong = {**_credentials(sign_ins[0]), "password": "guessed", "device_name": "test"}
+        assert platform.post("/identity/v1/sessions", wrong).status == 401
+        for file in platform.data.rglob("*"):
+            if file.is_file() and any(
+                sign_in["password"].encode() in file.read_bytes() for sign_in in sign_ins
+            ):
+                assert (file.name, file.stat().st_mode & 0o777) == ("showcase.json", 0o600)
+    finally:
+        platform.stop()
+    platform.start()
+    try:
+        assert platform.shown["sign_ins"] == sign_ins
+    finally:
+        platform.stop()
+
+
+def _credentials(sign_in: dict[str, str]) -> dict[str, str]:
+    return {name: sign_in[name] for name in ("tenant", "user_name", "password")}
+
+
 def test_what_hangs_at_its_end_does_not_stop_the_end(tmp_path):
     hanging = Platform(tmp_path / "data").start()
     hanging.kill("gw-1", signal.SIGSTOP)

@@ -47,13 +47,17 @@ class Watch:
         self.clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
         self.signals = Passes()
         self.journal = Journal(None, self.clock, quiet=True)
+        self.restarts = 0
         self.supervisor = Supervisor(self.journal, self.clock, self.signals)
 
     def look(self, *, after: float = 0.0) -> None:
         """Let the supervisor look a few times, `after` seconds from now."""
         self.clock.advance(after)
         self.signals.left, self.signals.asked = _PASSES, False
-        self.supervisor.watch()
+        self.supervisor.watch(self._count)
+
+    def _count(self) -> None:
+        self.restarts += 1
 
     def up(self, *engines: Scripted) -> None:
         for engine in engines:
@@ -89,6 +93,7 @@ def test_what_dies_is_started_again_after_its_pause():
     watch.look(after=0.2)
     assert engine.starts == 2
     assert watch.supervisor.pids() == {"engine": 2}
+    assert watch.restarts == 1
 
 
 def test_one_that_dies_again_and_again_waits_longer_each_time():
