@@ -10,7 +10,7 @@ import msgspec
 import uvloop
 from rich.console import Console
 
-from services.runner.bench.figures import Figure, table_of
+from services.runner.bench.figures import Figure, in_words
 from services.runner.bench.messaging import Report, send_figures, with_deployment
 from services.runner.errors import RunnerError
 
@@ -30,7 +30,7 @@ def run_bench(area: str, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(msgspec.json.encode(figures).decode() + "\n")
     else:
-        Console().print(table_of(figures))
+        sys.stdout.writelines(f"{in_words(each)}\n" for each in figures)
     return 0 if all(each.holds is not False for each in figures) else 1
 
 

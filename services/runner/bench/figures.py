@@ -1,9 +1,6 @@
 """A figure: what was measured, against what, and whether the goal holds."""
 
-from collections.abc import Iterable
-
 import msgspec
-from rich.table import Table
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,20 +45,14 @@ def figure_of(
     )
 
 
-def table_of(figures: Iterable[Figure]) -> Table:
-    """Return the figures as a table for people."""
-    table = Table("figure", "value", "unit", "baseline", "ratio", "goal", "holds")
-    for each in figures:
-        table.add_row(
-            each.name,
-            f"{each.value:g}",
-            each.unit,
-            "" if each.baseline is None else f"{each.baseline:g}",
-            "" if each.ratio is None else f"{each.ratio:g}",
-            each.goal or "",
-            "" if each.holds is None else ("yes" if each.holds else "NO"),
-        )
-    return table
+def in_words(figure: Figure) -> str:
+    """Return the figure as a line for people."""
+    line = f"{figure.name:<54} {figure.value:>10g} {figure.unit:<5}"
+    if figure.baseline is not None:
+        line += f"  baseline {figure.baseline:g}, ratio {figure.ratio:g}"
+    if figure.goal is not None:
+        line += f"  goal: {figure.goal}: {'holds' if figure.holds else 'DOES NOT HOLD'}"
+    return line.rstrip()
 
 
 def _rounded(value: float) -> float:

@@ -36,6 +36,7 @@ from services.runner.demo.cues import (
 from services.runner.demo.script import Script
 from services.runner.errors import RunnerError
 
+CROWD_MODULE: Final = "services.runner.demo.crowd"
 CONCURRENT_CONVERSATIONS: Final = 16
 PEOPLE_A_CROWD: Final = 1200
 """Above so many people one event loop would be the limit, and another process is started."""
@@ -114,19 +115,19 @@ class CrowdProcess:
 
 
 @asynccontextmanager
-async def crowds(count: int) -> AsyncIterator[list[CrowdProcess]]:
-    """Start `count` crowd processes; they end with the block, or with this process."""
+async def crowds(count: int, module: str = CROWD_MODULE) -> AsyncIterator[list[CrowdProcess]]:
+    """Start `count` processes that run `module`; they end with the block, or with this process."""
     async with contextlib.AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(_crowd()) for _ in range(count)]
+        yield [await stack.enter_async_context(_crowd(module)) for _ in range(count)]
 
 
 @asynccontextmanager
-async def _crowd() -> AsyncIterator[CrowdProcess]:
+async def _crowd(module: str) -> AsyncIterator[CrowdProcess]:
     ours, theirs = socket.socketpair()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "services.runner.demo.crowd",
+        module,
         str(theirs.fileno()),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
@@ -164,6 +165,8 @@ class Director:
         self._away: dict[int, dict[int, int]] = {}
         self._moving = [asyncio.Lock() for _ in script.people]
         self._owed = 0
+        self._is_settling = False
+        self._is_given_up = False
         self._bell = Bell()
         for crowd in cast:
             crowd.bell = self._bell
@@ -229,7 +232,8 @@ class Director:
     async def perform(self, report: Report) -> None:
         """Let every line be said in its order, people leave and return, until everybody has seen everything.
 
-        Raises RunnerError when somebody fails, or when nothing moves for a minute.
+        Where deliveries stay away for a minute it goes on without them: the counts will tell. Raises
+        RunnerError when somebody fails, or when nothing is said any more.
         """
         async with _first_failure() as acts:
             watching = acts.create_task(self._watch(report))
@@ -282,17 +286,24 @@ class Director:
                 await self._bell.until(lambda: self._owed - self.seen <= WINDOW)
 
     async def _settle(self) -> None:
-        """Wait until everything that was said was seen; the watch ends it when nothing moves any more."""
-        await self._bell.until(lambda: self.seen >= self._script.deliveries)
+        """Wait until everything that was said was seen, or nothing comes any more."""
+        self._is_settling = True
+        await self._bell.until(lambda: self.seen >= self._script.deliveries or self._is_given_up)
 
     async def _watch(self, report: Report) -> None:
-        """Report, and raise RunnerError when neither acks nor deliveries come for a minute."""
+        """Report, and notice when neither acks nor deliveries come for a minute.
+
+        Raises RunnerError when lines are left to say or people to bring back.
+        """
         clock = asyncio.get_running_loop().time
         last, moved_at = (-1, -1), clock()
         while True:
             now = (self.said, self.seen)
             if now != last:
                 last, moved_at = now, clock()
+            elif clock() - moved_at > STANDSTILL_SECONDS and self._is_settling:
+                self._is_given_up = True
+                self._bell.ring()
             elif clock() - moved_at > STANDSTILL_SECONDS:
                 raise RunnerError(
                     f"nothing moves: {self.said} of {self._script.messages} messages were acknowledged and "

@@ -16,7 +16,7 @@ from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
 from services.messaging.domain.entries import EntryKind
 from services.runner.demo.cues import Finished
-from services.runner.demo.direct import Director, crowds, crowds_for, gateways_of
+from services.runner.demo.direct import CROWD_MODULE, Director, crowds, crowds_for, gateways_of
 from services.runner.demo.people import CONCURRENT_CALLS, make_tenant, provision, sign_in_codes
 from services.runner.demo.script import Script
 from services.runner.demo.verdict import Counts, disagreements
@@ -71,8 +71,17 @@ class Steps:
         self._report(name, done, total)
 
 
-async def perform(script: Script, facts: Mapping[str, Any], processors: int, report: Report) -> Outcome:
-    """Perform `script` on the deployment of which `facts` tell. Raises RunnerError when it breaks off."""
+async def perform(
+    script: Script,
+    facts: Mapping[str, Any],
+    processors: int,
+    report: Report,
+    crowd_module: str = CROWD_MODULE,
+) -> Outcome:
+    """Perform `script` on the deployment of which `facts` tell. Raises RunnerError when it breaks off.
+
+    People live in processes that run `crowd_module`, at most as many as there are `processors`.
+    """
     steps = Steps(report)
     clock = SystemClock()
     slug = f"demo-{SystemIds(clock, SystemRandomness()).uuid7().hex[-12:]}"
@@ -82,7 +91,7 @@ async def perform(script: Script, facts: Mapping[str, Any], processors: int, rep
         limits = httpx.Limits(max_connections=CONCURRENT_CALLS)
         async with httpx.AsyncClient(limits=limits, timeout=HTTP_SECONDS, trust_env=False) as http:
             principals = await provision(http, facts["origin"], tenant, script.people, told)
-    async with crowds(crowds_for(len(script.people), processors)) as cast:
+    async with crowds(crowds_for(len(script.people), processors), crowd_module) as cast:
         director = Director(script, cast)
         with steps.step("sign-in", len(script.people)):
             codes = sign_in_codes(operator, tenant, principals)

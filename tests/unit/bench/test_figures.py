@@ -8,7 +8,7 @@ import time
 import pytest
 
 from services.runner.bench.command import run_bench
-from services.runner.bench.figures import figure_of, table_of
+from services.runner.bench.figures import figure_of, in_words
 from services.runner.bench.messaging import shares_of
 from services.runner.bench.processes import kind_of, processor_seconds, proportional_bytes
 from services.runner.errors import RunnerError
@@ -51,7 +51,7 @@ def test_a_missing_baseline_does_not_hold() -> None:
 
 def test_shares_come_to_one_and_the_largest_comes_first() -> None:
     figures = shares_of({"gateway": 3.0, "postgres": 1.0, "caddy": 0.0}, 1000)
-    shares = [figure.value for figure in figures if figure.name.startswith("share")]
+    shares = [figure.value for figure in figures if figure.name.startswith("share of processor time")]
     assert shares == [0.75, 0.25, 0.0]
     assert figures[0].value == 4000.0
 
@@ -95,6 +95,8 @@ def test_an_area_that_there_is_not_is_refused_in_one_sentence() -> None:
         run_bench("weather", as_json=True)
 
 
-def test_figures_are_shown_as_a_table() -> None:
-    table = table_of([figure_of("start", 9.9, "s", most=10), figure_of("p50", 1.0, "ms")])
-    assert table.row_count == 2
+def test_a_figure_is_told_in_one_line() -> None:
+    told = in_words(figure_of("acked sends", 1000, "1/s", baseline=10_000, least_ratio=0.2))
+    assert "baseline 10000, ratio 0.1" in told
+    assert "DOES NOT HOLD" in told
+    assert in_words(figure_of("p50", 1.0, "ms")).endswith("ms")

@@ -1,0 +1,122 @@
+"""The demonstration on the running platform: it agrees, and a planted defect does not pass."""
+
+import asyncio
+import json
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from services.runner.demo import direct
+from services.runner.demo.command import run_demo
+from services.runner.demo.perform import Outcome, count_stored, perform
+from services.runner.demo.script import Row, read_script, script_of
+from services.runner.demo.showcase import prepare_showcase
+from tests.support.platform import Platform
+
+pytestmark = pytest.mark.xdist_group("platform")
+CORPUS = Path(__file__).parents[4] / "shared" / "data" / "corpus" / "ubuntu-irc-sample.jsonl.gz"
+
+
+def ignore(step: str, done: int, total: int) -> None:
+    pass
+
+
+async def performed(platform: Platform, crowd: str = direct.CROWD_MODULE) -> Outcome:
+    return await perform(read_script(None, None), platform.facts, 1, ignore, crowd)
+
+
+def test_the_project_s_own_conversations_are_sent_and_everything_agrees(platform, capsys) -> None:
+    code = run_demo(data=platform.data, corpus=None, limit=None, as_json=True)
+    captured = capsys.readouterr()
+    told = json.loads(captured.out)
+    counts = told["counts"]
+    assert code == 0, captured.err
+    assert told["complete"] is True
+    assert told["gateways"] == 2
+    assert counts["sent"] == counts["acked"] == counts["stored"] == counts["sealed"] == 64
+    assert counts["delivered"] == counts["expected"] == 201
+    assert counts["off_line"] == counts["came_back"] == 4
+    assert counts["connections"] == 9 + 4
+    assert set(told["seconds"]) >= {"people", "sign-in", "conversations", "sockets", "messages", "count"}
+
+
+@pytest.mark.skipif(not CORPUS.is_file(), reason=f"there is no corpus at {CORPUS}")
+def test_real_messages_agree_as_well(platform, capsys) -> None:
+    code = run_demo(data=platform.data, corpus=CORPUS, limit=150, as_json=False)
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    assert "150 sent, 150 acknowledged, 150 stored" in captured.out
+
+
+async def test_empty_blank_long_and_foreign_texts_arrive_as_they_were_sent(platform) -> None:
+    texts = [
+        "",
+        " ",
+        'ends with \\ and "',
+        "\u0000\u001f",
+        "🕷️ ein Test mit Umläuten: äöüß",
+        "x" * 10_000,
+        "\n\n",
+    ]
+    rows = [Row("d", "#c", f"n{number % 3}", text) for number, text in enumerate(texts)]
+    outcome = await perform(script_of(rows), platform.facts, 1, ignore)
+    assert outcome.wrong == []
+
+
+@pytest.mark.parametrize(
+    ("crowd", "sentences"),
+    [
+        ("crowd_that_dropped", ["200 deliveries were seen, 201 were to be", "1 deliveries are missing"]),
+        ("crowd_that_doubled", ["doubled", "it came twice"]),
+        ("crowd_that_swapped", ["out of order", "it came after a later one"]),
+    ],
+)
+async def test_a_planted_defect_is_reported(platform, monkeypatch, crowd, sentences) -> None:
+    monkeypatch.setattr(direct, "STANDSTILL_SECONDS", 2.0)
+    outcome = await performed(platform, f"tests.e2e.demo.{crowd}")
+    told = " ".join(outcome.wrong)
+    assert not outcome.complete
+    for sentence in sentences:
+        assert sentence in told
+
+
+async def test_a_stored_message_that_vanishes_is_reported(platform) -> None:
+    outcome = await performed(platform)
+    assert outcome.complete
+    tenant = await asyncio.to_thread(tenant_of, platform, outcome.tenant)
+    database = platform.facts["count_database"]
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "DELETE FROM messaging.payload WHERE tenant = %s AND seq = 3 AND conversation ="
+            " (SELECT min(conversation::text)::uuid FROM messaging.payload WHERE tenant = %s)",
+            (tenant, tenant),
+        )
+    assert count_stored(database, tenant) == (64, 63)
+
+
+async def test_the_showcase_is_made_once_and_its_sign_ins_work(platform, town) -> None:
+    facts = platform.facts
+    first = await prepare_showcase(facts)
+    again = await prepare_showcase(facts)
+    assert again == first
+    assert [sign_in.role for sign_in in first] == ["employee", "it_admin", "legal_counsel"]
+    assert all(sign_in.password not in repr(sign_in) for sign_in in first)
+    kept = platform.data / "showcase.json"
+    assert kept.stat().st_mode & 0o077 == 0
+    await town.settle(1)
+    employee = town.client()
+    await employee.sign_in(
+        tenant="demo", user_name=first[0].user_name, password=first[0].password, device_name="test"
+    )
+    conversations = await employee.conversations()
+    assert conversations
+    kept.write_bytes(kept.read_bytes().replace(b'"complete":true', b'"complete":false'))
+    await prepare_showcase(facts)  # as after a crash in the middle: nothing is said twice
+    assert await employee.conversations() == conversations
+
+
+def tenant_of(platform: Platform, slug: str) -> UUID:
+    tenants = platform.operator.call("GET", "/internal/tenants")["tenants"]
+    return next(UUID(each["tenant"]) for each in tenants if each["slug"] == slug)
