@@ -187,6 +187,7 @@ def test_everyone_is_refused_after_five_seconds_of_silence_and_not_earlier():
     world.set_redis(up=False)
     world.set_identity(up=False)
     last = world.evidence_at
+    assert last is not None
     ticks_until(world, "unknown")
     assert world.clock.monotonic() - last == pytest.approx(5.0, abs=TICK)
 

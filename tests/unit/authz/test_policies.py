@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
-from time import perf_counter
 from uuid import UUID
 
 import pytest
@@ -150,16 +149,12 @@ def test_a_decision_is_remembered_by_its_facts_and_the_memory_is_bounded():
         assert len(authorizer._decisions) <= 2
 
 
-def test_a_remembered_decision_asks_cedar_no_more():
+def test_a_remembered_decision_asks_cedar_no_more(monkeypatch):
     authorizer = Authorizer(POLICIES)
     employee = actor("employee")
     authorizer.allows(employee, "SendMessage", IN_IT)
-    authorizer._policies = None
-    started = perf_counter()
-    for _ in range(10_000):
-        assert authorizer.allows(employee, "SendMessage", IN_IT)
-    # The promise is 2 µs; a machine that is busy with other tests gets ten times that.
-    assert (perf_counter() - started) / 10_000 < 20e-6
+    monkeypatch.delattr(authorizer, "_policies")
+    assert authorizer.allows(employee, "SendMessage", IN_IT)
 
 
 def test_a_policy_that_contradicts_the_schema_stops_the_program(tmp_path):
