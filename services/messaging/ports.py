@@ -79,8 +79,8 @@ class LogTransaction(Protocol):
         """
         ...
 
-    async def append(self, entries: Sequence[Entry], heads: Mapping[ConversationKey, Head]) -> None:
-        """Write the entries, their payloads, the heads as they stand then, and last the outbox."""
+    async def append(self, entries: Sequence[Entry]) -> None:
+        """Write the entries, their payloads, the heads where the last of them stand, and last the outbox."""
         ...
 
 

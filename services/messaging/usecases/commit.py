@@ -124,7 +124,7 @@ class GroupCommit:
             )
             plan = plan_commit(drafts, heads, known)
             if entries := plan.entries():
-                await transaction.append(entries, plan.heads)
+                await transaction.append(entries)
         return plan.outcomes
 
     async def _settle(self, batch: Sequence[Pending], outcomes: Sequence[Outcome]) -> None:
