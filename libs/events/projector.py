@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from libs.contracts.streams import PARTITIONS
 from libs.db.pool import CrossingDatabase
+from libs.events.cancellation import stop_if_cancelled
 from libs.events.effects import WORLD_AWAY, Apply, EffectFailed, apply_record
 from libs.events.errors import ReplayFailed
 from libs.events.projection import ProjectionRows
@@ -92,6 +93,7 @@ class Projector:
     async def _project(self) -> None:
         pause = RETRY_SECONDS
         while True:
+            stop_if_cancelled()
             try:
                 if not self._cursors:
                     await self._load()

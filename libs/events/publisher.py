@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from libs.db.errors import DatabaseUnavailable
 from libs.db.pool import CrossingDatabase
+from libs.events.cancellation import stop_if_cancelled
 from libs.events.errors import StreamIncomplete
 from libs.events.outbox_reader import OutboxReader
 from libs.events.shift import Shift
@@ -59,6 +60,7 @@ class Publisher:
     async def run(self) -> None:
         """Publish until cancelled; outages of PostgreSQL and Redis are waited out."""
         while True:
+            stop_if_cancelled()
             try:
                 async with self._shift() as shift:
                     await self._work(shift)
@@ -89,6 +91,7 @@ class Publisher:
         """Publish with one connection until it breaks; pauses grow while nothing comes or Redis is gone."""
         pause = IDLE_SECONDS
         while True:
+            stop_if_cancelled()
             try:
                 async with asyncio.timeout(_STEP_SECONDS):
                     copied = await shift.step()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from libs.events.cancellation import stop_if_cancelled
 from libs.events.records import Cursors
 from libs.events.signs import ConsumerSigns
 
@@ -31,6 +32,7 @@ class CursorReporter:
     async def run(self, cursors: Callable[[], Awaitable[Cursors]]) -> None:
         """Report every two seconds until cancelled; `cursors` gives the present ones."""
         while True:
+            stop_if_cancelled()
             try:
                 await self.report(await cursors())
             except Exception as error:  # noqa: BLE001 - the owner may be down in any way; it keeps more meanwhile

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from libs.contracts.events import CloudEvent, decode
 from libs.db.pool import CrossingDatabase, Transaction
+from libs.events.cancellation import stop_if_cancelled
 from libs.events.effects import WORLD_AWAY
 from libs.events.errors import ReplayFailed
 from libs.events.group import Delivery, StreamGroup
@@ -110,6 +111,7 @@ class Worker:
         pause = 0.05
         joined = False
         while True:
+            stop_if_cancelled()
             try:
                 if not joined:
                     await self._join()

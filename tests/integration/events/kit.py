@@ -1,7 +1,7 @@
 """A source and its consumer, both of the sample service, with doors to break them by."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -169,6 +169,19 @@ async def house_of(sample: SampleDatabase, redis: Redis) -> AsyncIterator[House]
         admin = await stack.enter_async_context(connection)
         stack.push_async_callback(redis.aclose)
         yield House(databases["writer"], databases["publisher"], databases["consumer"], admin, redis)
+
+
+@asynccontextmanager
+async def running(*processes: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run endless processes beside the block, and see each of them stop at the first word."""
+    tasks = [asyncio.create_task(process) for process in processes]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        _, deaf = await asyncio.wait(tasks, timeout=10)
+        assert not deaf
 
 
 async def until(holds: Callable[[], Awaitable[bool]], clock: ManualClock) -> None:

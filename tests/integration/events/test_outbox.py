@@ -14,7 +14,7 @@ from libs.events.internal import read_outbox, record_cursors
 from libs.events.outbox import OutboxRecord, append
 from libs.kernel.ids import TenantId
 from tests.integration.db.sample import SampleDatabase
-from tests.integration.events.kit import House, event_of
+from tests.integration.events.kit import House, event_of, until
 
 TENANT = uuid4()
 Append = Callable[[Transaction, list[OutboxRecord]], Awaitable[None]]
@@ -46,6 +46,14 @@ async def positions_of(house: House, part: int) -> list[int]:
     return [position for (position,) in await cursor.fetchall()]
 
 
+async def somebody_waits(house: House) -> bool:
+    """Say whether a writer waits for a row that another one holds."""
+    cursor = await house.admin.execute(
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return await cursor.fetchone() is not None
+
+
 async def worst_hole(house: House, append_by: Append) -> int | None:
     """Let two writers overlap so that the later one commits first, and return the hole a reader saw."""
     first_has_written, second_has_tried = asyncio.Event(), asyncio.Event()
@@ -61,9 +69,12 @@ async def worst_hole(house: House, append_by: Append) -> int | None:
         async with house.writer.begin() as tx:
             await append_by(tx, [event_of(TENANT, 0)])
 
+    async def second_is_done_or_waits() -> bool:
+        return writing.done() or await somebody_waits(house)
+
     async def look() -> int | None:
         await first_has_written.wait()
-        await asyncio.wait([writing], timeout=0.3)  # long enough for a writer that nothing holds back
+        await until(second_is_done_or_waits, house.clock)
         seen = hole_in(await positions_of(house, 0))
         second_has_tried.set()
         return seen

@@ -11,7 +11,16 @@ from libs.db.pool import Transaction
 from libs.events.errors import ReplayFailed
 from libs.kernel.errors import DomainError
 from libs.kernel.ids import TenantId
-from tests.integration.events.kit import CONSUMER, SOURCE, House, apply_effect, event_of, once_each, until
+from tests.integration.events.kit import (
+    CONSUMER,
+    SOURCE,
+    House,
+    apply_effect,
+    event_of,
+    once_each,
+    running,
+    until,
+)
 
 TENANT, OTHER = uuid4(), uuid4()
 
@@ -60,13 +69,12 @@ async def effects_after_a_crash(house: House, *, inside: bool) -> dict[int, list
             await kill_after_effect(house, tx)
 
     await published(house, p1=3)
-    running = asyncio.create_task(house.projector(apply).run())
+    async with running(house.projector(apply).run()):
 
-    async def done() -> bool:
-        return await cursor_of(house, 1) == 3
+        async def done() -> bool:
+            return await cursor_of(house, 1) == 3
 
-    await until(done, house.clock)
-    running.cancel()
+        await until(done, house.clock)
     return await house.effects()
 
 
@@ -243,15 +251,14 @@ async def test_a_body_that_cannot_be_read_parks_its_tenant_too(house: House) -> 
 async def test_a_missing_table_parks_nobody(house: House) -> None:
     await published(house, p1=2)
     await house.admin.execute("ALTER TABLE sample.effect RENAME TO elsewhere")
-    running = asyncio.create_task(house.projector().run())
-    await asyncio.sleep(0.3)
-    await house.admin.execute("ALTER TABLE sample.elsewhere RENAME TO effect")
+    async with running(house.projector().run()):
+        await asyncio.sleep(0.3)
+        await house.admin.execute("ALTER TABLE sample.elsewhere RENAME TO effect")
 
-    async def done() -> bool:
-        return once_each(await house.effects(), {1: 2})
+        async def done() -> bool:
+            return once_each(await house.effects(), {1: 2})
 
-    await until(done, house.clock)
-    running.cancel()
+        await until(done, house.clock)
     assert await house.parked() == []
 
 
@@ -265,15 +272,12 @@ async def test_an_unknown_event_moves_the_cursor_like_any_other(house: House) ->
 
 
 async def test_publisher_and_projector_run_together_through_a_flush(house: House) -> None:
-    publishing = asyncio.create_task(house.publisher().run())
-    projecting = asyncio.create_task(house.projector().run())
-    await house.write_some(TENANT, 1, 20)
-    await house.redis.flushall()
-    await house.write_some(TENANT, 2, 20)
+    async with running(house.publisher().run(), house.projector().run()):
+        await house.write_some(TENANT, 1, 20)
+        await house.redis.flushall()
+        await house.write_some(TENANT, 2, 20)
 
-    async def done() -> bool:
-        return once_each(await house.effects(), {1: 20, 2: 20})
+        async def done() -> bool:
+            return once_each(await house.effects(), {1: 20, 2: 20})
 
-    await until(done, house.clock)
-    publishing.cancel()
-    projecting.cancel()
+        await until(done, house.clock)

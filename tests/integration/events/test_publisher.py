@@ -14,7 +14,7 @@ from libs.contracts.streams import stream_name
 from libs.events.errors import StreamIncomplete
 from libs.events.publisher import Publisher
 from libs.events.stream import StreamCopy
-from tests.integration.events.kit import CONSUMER, SOURCE, House
+from tests.integration.events.kit import CONSUMER, SOURCE, House, running
 from tests.support.engines import Engines
 
 TENANT = uuid4()
@@ -171,29 +171,27 @@ async def until_published(house: House, part: int, count: int) -> None:
 async def test_a_killed_valkey_is_waited_out_and_caught_up_with(
     house: House, fresh_valkey: ValkeyServer
 ) -> None:
-    running = asyncio.create_task(house.publisher().run())
-    await house.write_some(TENANT, 1, 3)
-    await until_published(house, 1, 3)
-    assert fresh_valkey.pid is not None
-    os.kill(fresh_valkey.pid, signal.SIGKILL)
-    await house.write_some(TENANT, 1, 3)
-    await asyncio.to_thread(fresh_valkey.stop)
-    await asyncio.to_thread(daemon.start, fresh_valkey)
-    await until_published(house, 1, 6)
-    running.cancel()
+    async with running(house.publisher().run()):
+        await house.write_some(TENANT, 1, 3)
+        await until_published(house, 1, 3)
+        assert fresh_valkey.pid is not None
+        os.kill(fresh_valkey.pid, signal.SIGKILL)
+        await house.write_some(TENANT, 1, 3)
+        await asyncio.to_thread(fresh_valkey.stop)
+        await asyncio.to_thread(daemon.start, fresh_valkey)
+        await until_published(house, 1, 6)
 
 
 async def test_a_publisher_whose_connection_dies_gets_another_and_its_partitions_back(
     house: House, engines: Engines
 ) -> None:
     publisher: Publisher = house.publisher()
-    running = asyncio.create_task(publisher.run())
-    await house.write_some(TENANT, 1, 3)
-    await until_published(house, 1, 3)
-    await house.admin.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND usename = 'sample_publisher'"
-    )
-    await house.write_some(TENANT, 1, 2)
-    await until_published(house, 1, 5)
-    running.cancel()
+    async with running(publisher.run()):
+        await house.write_some(TENANT, 1, 3)
+        await until_published(house, 1, 3)
+        await house.admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND usename = 'sample_publisher'"
+        )
+        await house.write_some(TENANT, 1, 2)
+        await until_published(house, 1, 5)

@@ -10,7 +10,7 @@ from libs.contracts.streams import stream_name
 from libs.db.pool import Transaction
 from libs.events.errors import ReplayFailed
 from libs.events.worker import TRIES
-from tests.integration.events.kit import SOURCE, House, event_of, until
+from tests.integration.events.kit import SOURCE, House, event_of, running, until
 
 TENANT, OTHER = uuid4(), uuid4()
 
@@ -144,20 +144,17 @@ async def test_the_owner_hears_only_of_what_is_done_without_exception(house: Hou
 
 
 async def test_a_running_worker_acts_and_joins_again_after_a_flush(house: House) -> None:
-    running = asyncio.create_task(house.worker(Act()).run())
-    publishing = asyncio.create_task(house.publisher().run())
-    await house.write([event_of(TENANT, part) for part in range(5)])
+    async with running(house.worker(Act()).run(), house.publisher().run()):
+        await house.write([event_of(TENANT, part) for part in range(5)])
 
-    async def five() -> bool:
-        return len(await times(house)) == 5
+        async def five() -> bool:
+            return len(await times(house)) == 5
 
-    async def ten() -> bool:
-        return len(await times(house)) == 10
+        async def ten() -> bool:
+            return len(await times(house)) == 10
 
-    await until(five, house.clock)
-    await house.redis.flushall()
-    await house.write([event_of(TENANT, part) for part in range(5)])
-    await until(ten, house.clock)
-    running.cancel()
-    publishing.cancel()
+        await until(five, house.clock)
+        await house.redis.flushall()
+        await house.write([event_of(TENANT, part) for part in range(5)])
+        await until(ten, house.clock)
     assert await times(house) == [1] * 10
