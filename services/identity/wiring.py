@@ -3,10 +3,11 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+import httpx
 from fastapi import APIRouter, FastAPI
 from redis.asyncio import Redis
 
@@ -71,12 +72,15 @@ PREFIX: Final = "/identity/v1"
 POLICIES: Final = Path(__file__).parents[2] / "policies" / "authz"
 _KEYS: Final = "keys"
 _REDIS_SECONDS: Final = 2.0
+_ASK_AGAIN_SECONDS: Final = 0.5
 
 
 class _World:
     """What the process reaches: its databases, Redis, its peers, and the sources of time and chance."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, keys_transport: httpx.AsyncBaseTransport | None
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self.randomness = SystemRandomness()
@@ -88,7 +92,7 @@ class _World:
         self.redis = Redis.from_url(settings.redis.reveal(), socket_connect_timeout=_REDIS_SECONDS)
         seed = base64.b64decode(settings.service_key.reveal(), validate=True)
         signer = ServiceTokenSigner(SERVICE, seed, clock, self.ids)
-        self.keys = ServiceClient(settings.keys_url, _KEYS, signer)
+        self.keys = ServiceClient(settings.keys_url, _KEYS, signer, transport=keys_transport)
         self.peers = ServiceTokenVerifier(SERVICE, settings.peer_keys, clock)
 
         self.database = PostgresDatabase(self.pool, clock, self.ids)
@@ -125,9 +129,16 @@ class _World:
         return True
 
 
-def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
-    """Return the identity service's process; it connects when it starts. `clock` stands for the machine's."""
-    world = _World(settings, clock or SystemClock())
+def build(
+    settings: Settings,
+    clock: Clock | None = None,
+    keys_transport: httpx.AsyncBaseTransport | None = None,
+) -> FastAPI:
+    """Return the identity service's process; it connects when it starts.
+
+    `clock` stands for the machine's, `keys_transport` for the network to the keys service.
+    """
+    world = _World(settings, clock or SystemClock(), keys_transport)
     announces, publishes = _Task(world.announcer.run), _Task(world.publisher.run)
     return create_app(
         SERVICE,
@@ -211,10 +222,11 @@ class _Task:
         self._task = asyncio.create_task(self._run())
 
     async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        task, self._task = self._task, None
+        while task is not None and not task.done():
+            task.cancel()
+            # A driver may take a cancellation for a lost connection and go on: ask again.
+            await asyncio.wait({task}, timeout=_ASK_AGAIN_SECONDS)
 
     async def runs(self) -> bool:
         """Say whether the task is running."""

@@ -75,7 +75,8 @@ class RevocationAnnouncer:
             else:
                 silent = False
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), HEARTBEAT_SECONDS)
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    await self._woken.wait()
             self._woken.clear()
 
     async def announce_once(self) -> None:

@@ -45,7 +45,7 @@ class CodeSignIn(_Input):
 class Refresh(_Input):
     """A device that asks for its next tokens."""
 
-    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 
 
 class SignedInAnswer(BaseModel):
