@@ -6,7 +6,6 @@ The rules are in `state`; this module moves frames between them and a wire.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime
 from functools import partial
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -176,19 +175,17 @@ class Device:
         text: str,
         *,
         message: UUID | None = None,
-        sent_at: datetime | None = None,
     ) -> Ack:
         """Send `text` and return its ack, however many cuts lie between.
 
-        `message` is the message's id, made here unless it is given: giving it again repeats the same send.
-        Off line the message waits. Raises SendRefused for good reasons, SignedOut when the session is over.
+        `message` is the client's id of the message, made here unless it is given: giving it again repeats
+        the same send. Off line the message waits. Raises SendRefused for good reasons, SignedOut when the session is over.
         """
         self._raise_failure()
         send = Send(
             id=message or self._ids.uuid7(),
             conversation=conversation,
             body=Text(text=text),
-            sent_at=sent_at,
         )
         due = self._outbox.put(send)
         answer: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()

@@ -76,12 +76,14 @@ class Hello(_Frame, frozen=True, kw_only=True):
 
 
 class Send(_Frame, frozen=True, kw_only=True):
-    """A message; `id` makes it idempotent and becomes the message's id."""
+    """A message; `id` is the client's own, so that sending it again makes nothing new.
+
+    When it was sent is for the gateway to say: retention and holds depend on it.
+    """
 
     id: UUID
     conversation: UUID
     body: Text
-    sent_at: Instant | None = None
 
 
 class Mark(_Frame, frozen=True, kw_only=True):

@@ -183,7 +183,7 @@ def conversation_routes(
     router = APIRouter(prefix=prefix, tags=["conversations"])
     signed_in = Depends(require_actor(verifier, revocations))
 
-    @router.post("/conversations", status_code=201)
+    @router.post("/conversations", summary="Begin a conversation", status_code=201)
     async def begin(actor: Annotated[Actor, signed_in], wanted: NewConversation) -> Begun:
         """Begin a conversation; beginning the same again returns the one that exists."""
         conversation, seq = await converse.create(
@@ -195,20 +195,20 @@ def conversation_routes(
         )
         return Begun(conversation=conversation, seq=seq)
 
-    @router.get("/conversations")
+    @router.get("/conversations", summary="List conversations")
     async def listed(actor: Annotated[Actor, signed_in]) -> Conversations:
         """List the conversations that the caller takes or took part in."""
         states = await read.conversations(actor)
         return Conversations(conversations=[_view_of(*state) for state in states])
 
-    @router.get("/conversations/{conversation}")
+    @router.get("/conversations/{conversation}", summary="Show a conversation")
     async def one(actor: Annotated[Actor, signed_in], conversation: UUID) -> ConversationDetail:
         """Show a conversation, with its participants for those who take part."""
         standing, participants = await read.conversation(actor, ConversationId(conversation))
         view = _view_of(ConversationId(conversation), standing)
         return ConversationDetail(**view.model_dump(), participants=sorted(participants))
 
-    @router.post("/conversations/{conversation}/participants")
+    @router.post("/conversations/{conversation}/participants", summary="Change who takes part")
     async def change(
         actor: Annotated[Actor, signed_in], conversation: UUID, wanted: ParticipantsChange
     ) -> Changed:
@@ -236,7 +236,7 @@ def log_routes(
     router = APIRouter(prefix=prefix, tags=["messages"])
     signed_in = Depends(require_actor(verifier, revocations))
 
-    @router.post("/conversations/{conversation}/messages", status_code=201)
+    @router.post("/conversations/{conversation}/messages", summary="Send a message", status_code=201)
     async def post(actor: Annotated[Actor, signed_in], conversation: UUID, wanted: NewMessage) -> Sent:
         """Send a message; the answer comes when it is committed."""
         done = await send(actor, ConversationId(conversation), wanted.id, Body(text=wanted.body.text))
@@ -249,7 +249,7 @@ def log_routes(
             committed_at=told.committed_at,
         )
 
-    @router.get("/conversations/{conversation}/entries")
+    @router.get("/conversations/{conversation}/entries", summary="Read history")
     async def history(
         actor: Annotated[Actor, signed_in],
         conversation: UUID,
@@ -260,13 +260,13 @@ def log_routes(
         shown = await read.history(actor, ConversationId(conversation), after, limit)
         return History(entries=[_entry_view(entry) for entry in shown])
 
-    @router.get("/conversations/{conversation}/receipts")
+    @router.get("/conversations/{conversation}/receipts", summary="Show receipts")
     async def receipts(actor: Annotated[Actor, signed_in], conversation: UUID) -> Receipts:
         """Return how far each device has received and read."""
         marks = await read.marks(actor, ConversationId(conversation))
         return Receipts(receipts=[MarkView(**mark._asdict()) for mark in marks])
 
-    @router.post("/sync")
+    @router.post("/sync", summary="Catch up")
     async def sync(actor: Annotated[Actor, signed_in], wanted: SyncRequest) -> SyncAnswer:
         """Return everything after the cursors, page by page."""
         page = await read.sync(actor, wanted.cursors, wanted.limit)

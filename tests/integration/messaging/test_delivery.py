@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from uuid import UUID
 
 from infra.engines.daemon import start
 from infra.engines.valkey import ValkeyServer
@@ -157,10 +158,10 @@ async def test_sync_pages_bring_everything_and_end(one: Gateway, people: Three) 
     for number in range(25):
         await one.send(ada, plans, str(number))
         await one.send(ada, games, str(number))
-    cursors: dict[object, int] = {plans: 10}
-    got: dict[object, list[int]] = {plans: [], games: []}
+    cursors: dict[UUID, int] = {plans: 10}
+    got: dict[UUID, list[int]] = {plans: [], games: []}
     for _ in range(20):
-        page = await one.core.read.sync(bo, cursors, 8)  # type: ignore[arg-type]
+        page = await one.core.read.sync(bo, cursors, 8)
         assert sum(len(part.entries) for part in page.entries) <= 8
         for part in page.entries:
             got[part.conversation] += [entry.seq for entry in part.entries]
