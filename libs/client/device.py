@@ -179,7 +179,8 @@ class Device:
         """Send `text` and return its ack, however many cuts lie between.
 
         `message` is the client's id of the message, made here unless it is given: giving it again repeats
-        the same send. Off line the message waits. Raises SendRefused for good reasons, SignedOut when the session is over.
+        the same send. Off line the message waits. Raises SendRefused for good reasons, SignedOut when the
+        session is over.
         """
         self._raise_failure()
         send = Send(
