@@ -1,8 +1,7 @@
 """How the identity service is put together."""
 
-import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -22,6 +21,7 @@ from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.events.publisher import Publisher
 from libs.host.app import Lifespan, create_app
 from libs.host.auth import require_actor
+from libs.host.background import Background
 from libs.host.clients import ServiceClient
 from libs.host.outbox import outbox_routes
 from libs.kernel.clock import Clock, SystemClock
@@ -72,7 +72,6 @@ PREFIX: Final = "/identity/v1"
 POLICIES: Final = Path(__file__).parents[2] / "policies" / "authz"
 _KEYS: Final = "keys"
 _REDIS_SECONDS: Final = 2.0
-_ASK_AGAIN_SECONDS: Final = 0.5
 
 
 class _World:
@@ -139,7 +138,7 @@ def build(
     `clock` stands for the machine's, `keys_transport` for the network to the keys service.
     """
     world = _World(settings, clock or SystemClock(), keys_transport)
-    announces, publishes = _Task(world.announcer.run), _Task(world.publisher.run)
+    background = Background()
     return create_app(
         SERVICE,
         title="Muniment identity",
@@ -149,12 +148,11 @@ def build(
             *_internal_routes(world),
         ],
         problems=PROBLEMS,
-        lifespan=_lifespan(world, announces, publishes),
+        lifespan=_lifespan(world, background),
         readiness={
             "database": world.database_answers,
             "signing key": world.signing_answers,
-            "publisher": publishes.runs,
-            "revocations": announces.runs,
+            "publisher and announcer": background.runs,
         },
         error_shapes={SCIM_PREFIX: scim_error},
         metrics=world.metrics,
@@ -211,29 +209,7 @@ def _internal_routes(world: _World) -> list[APIRouter]:
     ]
 
 
-class _Task:
-    """One background task of the process, which should never end by itself."""
-
-    def __init__(self, run: Callable[[], Coroutine[None, None, None]]) -> None:
-        self._run = run
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> None:
-        self._task = asyncio.create_task(self._run())
-
-    async def __aexit__(self, *_: object) -> None:
-        task, self._task = self._task, None
-        while task is not None and not task.done():
-            task.cancel()
-            # A driver may take a cancellation for a lost connection and go on: ask again.
-            await asyncio.wait({task}, timeout=_ASK_AGAIN_SECONDS)
-
-    async def runs(self) -> bool:
-        """Say whether the task is running."""
-        return self._task is not None and not self._task.done()
-
-
-def _lifespan(world: _World, *tasks: _Task) -> Lifespan:
+def _lifespan(world: _World, background: Background) -> Lifespan:
     """Return what happens around serving: connect, announce, publish, and let go in reverse order."""
 
     @asynccontextmanager
@@ -244,8 +220,9 @@ def _lifespan(world: _World, *tasks: _Task) -> Lifespan:
                 stack.push_async_callback(pool.close)
             stack.push_async_callback(world.redis.aclose)
             stack.push_async_callback(world.keys.close)
-            for task in tasks:
-                await stack.enter_async_context(task)
+            await stack.enter_async_context(background)
+            background.keep(world.announcer.run)
+            background.keep(world.publisher.run)
             yield
 
     return lifespan

@@ -1,7 +1,6 @@
 """How the key service is put together."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
@@ -14,6 +13,7 @@ from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.events.publisher import Publisher
 from libs.host.app import Lifespan, create_app
+from libs.host.background import Background
 from libs.host.outbox import outbox_routes
 from libs.kernel.clock import Clock, SystemClock
 from libs.kernel.ids import SystemIds
@@ -33,7 +33,6 @@ from services.keys.usecases.publish_token_keys import PublishTokenKeys
 from services.keys.usecases.unwrap_deks import UnwrapDeks
 
 SERVICE: Final = "keys"
-_ASK_AGAIN_SECONDS: Final = 0.5
 
 
 def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
@@ -56,7 +55,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
     lifetime = timedelta(days=settings.signing_key_days)
     lease = LeaseTokenKey(keystore, vault, clock, randomness, public_key_of, lifetime)
     verifier = ServiceTokenVerifier(SERVICE, settings.peer_keys, clock)
-    publishes = _Task(publisher.run)
+    background = Background()
     return create_app(
         SERVICE,
         title="Muniment keys",
@@ -68,8 +67,8 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
             outbox_routes(SERVICE, publishing, verifier),
         ],
         problems=PROBLEMS,
-        lifespan=_lifespan(database, publishing, redis, vault, publishes),
-        readiness={"database": keystore.answers, "vault": vault.answers, "publisher": publishes.runs},
+        lifespan=_lifespan((database, publishing), redis, vault, publisher, background),
+        readiness={"database": keystore.answers, "vault": vault.answers, "publisher": background.runs},
         metrics=metrics,
         tracing=tracing,
         ids=ids,
@@ -79,46 +78,25 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
 PROCESSES: Final[Mapping[str, Callable[[Settings], FastAPI]]] = {SERVICE: build}
 
 
-class _Task:
-    """One background task of the process, which should never end by itself."""
-
-    def __init__(self, run: Callable[[], Coroutine[None, None, None]]) -> None:
-        self._run = run
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> None:
-        self._task = asyncio.create_task(self._run())
-
-    async def __aexit__(self, *_: object) -> None:
-        task, self._task = self._task, None
-        while task is not None and not task.done():
-            task.cancel()
-            # Under Python 3.11 `wait_for`, which psycopg waits by, can swallow a cancellation: ask again.
-            await asyncio.wait({task}, timeout=_ASK_AGAIN_SECONDS)
-
-    async def runs(self) -> bool:
-        """Say whether the task is running."""
-        return self._task is not None and not self._task.done()
-
-
 def _lifespan(
-    database: TenantDatabase,
-    publishing: CrossingDatabase,
+    pools: tuple[TenantDatabase, CrossingDatabase],
     redis: Redis,
     vault: TransitVault,
-    publishes: _Task,
+    publisher: Publisher,
+    background: Background,
 ) -> Lifespan:
     """Return what happens around serving: connect, publish, and let go of everything in reverse order."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for pool in (database, publishing):
+            for pool in pools:
                 await pool.open()
                 stack.push_async_callback(pool.close)
             stack.push_async_callback(redis.aclose)
             stack.push_async_callback(vault.close)
-            await stack.enter_async_context(publishes)
+            await stack.enter_async_context(background)
+            background.keep(publisher.run)
             yield
 
     return lifespan
