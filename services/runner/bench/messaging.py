@@ -2,7 +2,8 @@
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,8 +15,9 @@ from services.runner.bench.processes import processor_seconds, proportional_byte
 from services.runner.bench.sends import Round, prepared_senders
 from services.runner.temporary import running, temporary_folder
 
+SENDERS: Final = "senders"
 ROUNDS: Final = 5
-ROUND_SECONDS: Final = 4.0
+ROUND_SECONDS: Final = 3.0
 WARM_UP_SECONDS: Final = 2.0
 SETTLE_SECONDS: Final = 3.0
 LEAST_RATIO: Final = 0.2
@@ -48,64 +50,93 @@ def start_figures(data: Path, report: Report) -> list[Figure]:
 
 
 async def send_figures(facts: Mapping[str, Any], report: Report) -> list[Figure]:
-    """Return acked sends a second against plain commits, measured in turns, and each part's share."""
-    rounds: list[Round] = []
-    baselines: list[float] = []
-    spent: dict[str, float] = {}
-    driving = 0.0
-    report("preparing twenty senders and twenty plain clients")
+    """Return acked sends a second against plain commits, measured in turns, and each part's share.
+
+    Twenty sockets at one gateway are measured against twenty plain clients, for that is how one writer
+    commits; the same twenty over all gateways show what sharing costs: smaller commits, and more of them.
+    """
+    report("preparing senders and plain clients")
+    addresses = list(facts["gateways"].values())
+    spent = Spent(facts["processes"])
     async with (
         httpx.AsyncClient(timeout=30.0, trust_env=False) as http,
         plain_clients(facts["count_database"]) as plain,
     ):
-        senders = await prepared_senders(facts, http)
-        await senders.round(WARM_UP_SECONDS)
-        await plain.commits_per_second(WARM_UP_SECONDS)
+        together = await prepared_senders(facts, http, addresses[:1])
+        apart = await prepared_senders(facts, http, addresses)
+        for warming in (together.round, apart.round, plain.commits_per_second):
+            await warming(WARM_UP_SECONDS)
+        rounds: list[tuple[Round, Round, float]] = []
         for number in range(ROUNDS):
             report(f"round {number + 1} of {ROUNDS}")
-            before = processor_seconds(facts["processes"])
-            drove = time.process_time()
-            rounds.append(await senders.round(ROUND_SECONDS))
-            driving += time.process_time() - drove
-            after = processor_seconds(facts["processes"])
-            for kind, seconds in after.items():
-                spent[kind] = spent.get(kind, 0.0) + seconds - before.get(kind, 0.0)
-            baselines.append(await plain.commits_per_second(ROUND_SECONDS))
-        await senders.close()
-    messages = sum(len(each.latencies) for each in rounds)
+            with spent.counting():
+                sent = await together.round(ROUND_SECONDS)
+            rounds.append(
+                (
+                    sent,
+                    await apart.round(ROUND_SECONDS),
+                    await plain.commits_per_second(ROUND_SECONDS),
+                )
+            )
+        await together.close()
+        await apart.close()
+    baseline = statistics.median(commits for _, _, commits in rounds)
     return [
-        *_speed_of(rounds, baselines),
-        *shares_of(spent, messages),
-        figure_of("processor time a message: the senders beside", driving / messages * _MICRO, "µs"),
+        *_speed_of("at one gateway", [sent for sent, _, _ in rounds], baseline, LEAST_RATIO),
+        *_speed_of(f"over {len(addresses)} gateways", [sent for _, sent, _ in rounds], baseline, None),
+        *shares_of(spent.seconds, sum(len(sent.latencies) for sent, _, _ in rounds)),
     ]
 
 
-def _speed_of(rounds: list[Round], baselines: list[float]) -> list[Figure]:
-    latencies = sorted(latency for each in rounds for latency in each.latencies)
-    percentiles = statistics.quantiles(latencies, n=100)
+def _speed_of(where: str, rounds: list[Round], baseline: float, least_ratio: float | None) -> list[Figure]:
+    percentiles = statistics.quantiles((latency for each in rounds for latency in each.latencies), n=100)
     return [
         figure_of(
-            "acked sends, 20 sockets, closed loop, 1:1, 200 bytes",
+            f"acked sends of 20 sockets {where}, 1:1, 200 bytes",
             statistics.median(each.per_second for each in rounds),
             "1/s",
-            baseline=statistics.median(baselines),
-            least_ratio=LEAST_RATIO,
+            baseline=baseline,
+            least_ratio=least_ratio,
         ),
-        figure_of("send to ack, p50", percentiles[49] * 1e3, "ms"),
-        figure_of("send to ack, p99", percentiles[98] * 1e3, "ms"),
+        figure_of(f"send to ack, p50, {where}", percentiles[49] * 1e3, "ms"),
+        figure_of(f"send to ack, p99, {where}", percentiles[98] * 1e3, "ms"),
     ]
+
+
+class Spent:
+    """Processor seconds of each kind of process, and of the senders in this one, while counting."""
+
+    def __init__(self, processes: Mapping[str, int]) -> None:
+        """Count the named `processes`, name → pid."""
+        self._processes = processes
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count what is spent within the block."""
+        before = self._now()
+        yield
+        for kind, seconds in self._now().items():
+            self.seconds[kind] = self.seconds.get(kind, 0.0) + seconds - before.get(kind, 0.0)
+
+    def _now(self) -> dict[str, float]:
+        return {**processor_seconds(self._processes), SENDERS: time.process_time()}
 
 
 def shares_of(spent: Mapping[str, float], messages: int) -> list[Figure]:
-    """Return the processor time a message of each kind of process, and its share of all of it."""
-    whole = sum(spent.values())
+    """Return the processor time a message of each kind of process, and its share of all parts.
+
+    The senders stand by themselves: they are no part of the platform.
+    """
+    parts = {kind: seconds for kind, seconds in spent.items() if kind != SENDERS}
+    whole = sum(parts.values())
     figures = [figure_of("processor time a message: all parts", whole / messages * _MICRO, "µs")]
-    for kind, seconds in sorted(spent.items(), key=lambda item: -item[1]):
+    for kind, seconds in sorted(parts.items(), key=lambda item: -item[1]):
         figures.append(figure_of(f"processor time a message: {kind}", seconds / messages * _MICRO, "µs"))
-        figures.append(
-            figure_of(f"share of processor time: {kind}", seconds / whole if whole else 0.0, "of 1")
-        )
-    return figures
+        share = seconds / whole if whole else 0.0
+        figures.append(figure_of(f"share of processor time: {kind}", share, "of 1"))
+    driving = spent.get(SENDERS, 0.0) / messages * _MICRO
+    return [*figures, figure_of("processor time a message: the senders beside", driving, "µs")]
 
 
 def with_deployment(report: Report, measure: Callable[[Mapping[str, Any]], list[Figure]]) -> list[Figure]:

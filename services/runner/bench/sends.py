@@ -63,10 +63,12 @@ class Senders:
         await asyncio.gather(*(device.close() for device in self._devices))
 
 
-async def prepared_senders(facts: Mapping[str, Any], http: httpx.AsyncClient) -> Senders:
-    """Make a tenant with its people and conversations, and put them on line.
+async def prepared_senders(
+    facts: Mapping[str, Any], http: httpx.AsyncClient, gateways: Sequence[str]
+) -> Senders:
+    """Make a tenant with its people and conversations, and put them on line at `gateways`.
 
-    Pair n shares a gateway when n is even and not when it is odd.
+    With several gateways, pairs are together at one and apart at two in turn.
     """
     clock, randomness = SystemClock(), SystemRandomness()
     ids = SystemIds(clock, randomness)
@@ -82,7 +84,6 @@ async def prepared_senders(facts: Mapping[str, Any], http: httpx.AsyncClient) ->
     for pair in range(SOCKETS // 2):
         begun = await clients[2 * pair].create_conversation("direct", [principals[2 * pair + 1]])
         conversations += [begun.conversation, begun.conversation]
-    gateways = list(facts["gateways"].values())
     devices = [
         client.device(_ignored, gateways=[gateways[_gateway_of(number) % len(gateways)]])
         for number, client in enumerate(clients)

@@ -68,10 +68,10 @@ def test_processor_time_is_counted_where_it_is_spent(busy_child: "subprocess.Pop
 
 
 def test_a_named_child_does_not_count_twice(busy_child: "subprocess.Popen[bytes]") -> None:
-    mine = processor_seconds({"runner": os.getpid()})["runner"]
     apart = processor_seconds({"runner": os.getpid(), "keys": busy_child.pid})
-    assert apart["runner"] + apart["keys"] == pytest.approx(mine, abs=0.1)
-    assert apart["runner"] < mine
+    together = processor_seconds({"runner": os.getpid()})["runner"]
+    assert together >= apart["runner"] + apart["keys"]
+    assert apart["keys"] > 0.02
 
 
 def test_memory_counts_children_once(busy_child: "subprocess.Popen[bytes]") -> None:
