@@ -93,7 +93,6 @@ class Device:
         self._blamed: list[UUID] = []
         self._answers: dict[UUID, asyncio.Future[Ack]] = {}
         self._syncs: dict[str, asyncio.Future[None]] = {}
-        self._outgoing: asyncio.Queue[str] | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._wire: Wire | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -233,15 +232,8 @@ class Device:
         try:
             async with self._dial() as wire:
                 self._wire = wire
-                self._outgoing = asyncio.Queue()
-                hello = Hello(token=token, cursors=self._timeline.cursors, limit=PAGE_ENTRIES)
-                await wire.send(encode_frame(hello))
-                writer = asyncio.create_task(self._write_out(wire, self._outgoing))
-                try:
-                    while True:
-                        self._take(await wire.receive())
-                finally:
-                    writer.cancel()
+                self._write(Hello(token=token, cursors=self._timeline.cursors, limit=PAGE_ENTRIES))
+                await wire.listen(self._take)
         except Cut as cut:
             if cut.code == CloseCode.UNAUTHENTICATED:
                 await self._tokens.renew(token)
@@ -266,7 +258,6 @@ class Device:
     def _cut(self) -> None:
         """Take note that there is no socket any more."""
         self._wire = None
-        self._outgoing = None
         self._live.clear()
         self._blamed = self._outbox.under_way()
         self._outbox.cut()
@@ -391,15 +382,9 @@ class Device:
             self._write(frame)
 
     def _write(self, frame: ClientFrame) -> None:
-        """Queue a frame for the present socket; without one it is not written."""
-        if self._outgoing is not None:
-            self._outgoing.put_nowait(encode_frame(frame))
-
-    async def _write_out(self, wire: Wire, outgoing: asyncio.Queue[str]) -> None:
-        """Write what is queued, in order, until the wire is cut (which the reader notices as well)."""
-        with suppress(Cut):
-            while True:
-                await wire.send(await outgoing.get())
+        """Write a frame to the present socket; without one it is not written."""
+        if self._wire is not None:
+            self._wire.write(encode_frame(frame))
 
     def _ask(self, ref: str, reached: Mapping[UUID, int]) -> None:
         """Ask for a page of everything after the cursors; `reached` are those of the page before it.
@@ -428,7 +413,7 @@ class Device:
 
     def _watch_marks(self) -> None:
         """See to it that new marks are written when their second is over."""
-        if "marks" in self._timers or self._outgoing is None:
+        if "marks" in self._timers or self._wire is None:
             return
         wait = self._marks.wait_of(self._clock.monotonic())
         if wait is not None:

@@ -108,6 +108,9 @@ class Crowd:
             self._tell(await self._played(cue))
         except (ClientError, TimeoutError) as failure:
             self._tell(Failed(number=cue.number, sentence=str(failure) or type(failure).__name__))
+        except Exception as defect:  # noqa: BLE001 - the director must not wait for an answer for ever
+            sentence = f"a crowd process failed at {type(cue).__name__}: {type(defect).__name__}: {defect}"
+            self._tell(Failed(number=cue.number, sentence=sentence))
 
     async def tell_seen(self) -> None:
         """Tell for ever how many deliveries were seen."""
@@ -250,11 +253,13 @@ async def play(descriptor: int) -> None:
     limits = httpx.Limits(max_connections=CONCURRENT_CALLS, max_keepalive_connections=CONCURRENT_CALLS)
     async with httpx.AsyncClient(limits=limits, trust_env=False) as http:
         crowd = Crowd(http, lambda answer: writer.write(packed(answer)))
-        async with asyncio.TaskGroup() as acts:
-            telling = acts.create_task(crowd.tell_seen())
-            while (cue := await unpacked(reader, CUES)) is not None:
-                acts.create_task(crowd.play(cue))
-            telling.cancel()
+        acts = {asyncio.create_task(crowd.tell_seen())}
+        while (cue := await unpacked(reader, CUES)) is not None:
+            act = asyncio.create_task(crowd.play(cue))
+            acts.add(act)
+            act.add_done_callback(acts.discard)
+        for act in acts:
+            act.cancel()
     writer.close()
 
 

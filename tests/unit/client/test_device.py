@@ -11,7 +11,7 @@ import pytest
 from libs.client.device import Device, OnShown
 from libs.client.errors import ClientError, SendRefused, SignedOut, Unreachable
 from libs.client.state import Shown
-from libs.client.wire import Cut, Wire
+from libs.client.wire import Cut, OnFrame, Wire
 from libs.contracts.problems import Problem
 from libs.contracts.socket import (
     Ack,
@@ -57,14 +57,15 @@ class FakeWire:
         self._coming: asyncio.Queue[bytes | Cut] = asyncio.Queue()
         self.is_aborted = False
 
-    async def send(self, text: str) -> None:
+    def write(self, text: str) -> None:
         self.said.put_nowait(read_client_frame(text))
 
-    async def receive(self) -> bytes:
-        coming = await self._coming.get()
-        if isinstance(coming, Cut):
-            raise coming
-        return coming
+    async def listen(self, take: OnFrame) -> None:
+        while True:
+            coming = await self._coming.get()
+            if isinstance(coming, Cut):
+                raise coming
+            take(coming)
 
     def abort(self) -> None:
         self.is_aborted = True
