@@ -1,18 +1,20 @@
 """The app factory: every process of every service is made here, so that all behave alike."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final
 
-import anyio
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from structlog.typing import FilteringBoundLogger
 
+from libs.contracts.problems import Problem
 from libs.host.docs import Describe, DocumentedApp, add_docs
 from libs.host.errors import Unready
+from libs.host.health import Check, add_health
 from libs.host.layers import BodyLimit, Shield, shape_by_path
 from libs.host.problems import (
     ErrorShape,
@@ -30,18 +32,17 @@ from libs.kernel.errors import DomainError
 from libs.kernel.ids import Ids, SystemIds
 from libs.kernel.randomness import SystemRandomness
 from libs.telemetry.logs import exception_facts, get_logger
-from libs.telemetry.metrics import CONTENT_TYPE, Metrics
+from libs.telemetry.metrics import Metrics
 from libs.telemetry.tracing import Tracing
 
-Check = Callable[[], Awaitable[bool]]
-"""Answers whether something that the process needs is there; raising is a no."""
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 MAX_CONCURRENT_REQUESTS: Final = 512
 """Requests that one process serves at a time; more get 503 instead of a queue that grows."""
-_CHECK_SECONDS: Final = 2.0
 _SERVER_ERROR: Final = 500
+_UNAVAILABLE: Final = 503
+_UNAUTHORIZED: Final = 401
 
 
 def create_app(  # noqa: PLR0913 - the one place where a process is put together; all but four have defaults
@@ -91,7 +92,7 @@ def create_app(  # noqa: PLR0913 - the one place where a process is put together
         app.include_router(router)
     shape = shape_by_path(dict(error_shapes or {}), plain_shape)
     _answer_errors(app, merged(problems), error_shapes or {})
-    _add_health(app, prefix, readiness or {}, metrics)
+    add_health(app, prefix, readiness or {}, metrics)
     add_docs(app, prefix, describe_socket)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
@@ -116,11 +117,10 @@ def _answer_errors(app: FastAPI, table: ProblemTable, shapes: Mapping[str, Error
         if not isinstance(error, DomainError):  # pragma: no cover - registered for DomainError alone
             raise error
         problem = problem_of(error, table, request_id_of(request))
-        if problem.status >= _SERVER_ERROR:
-            log.error("refused", problem=problem.type, exc_info=error)
+        _tell_of(log, problem, error)
         response = shape(request.scope, problem)
         response.headers.update(retry_after_of(error))
-        if problem.status == 401:  # noqa: PLR2004
+        if problem.status == _UNAUTHORIZED:
             response.headers["www-authenticate"] = "Bearer"
         return response
 
@@ -141,45 +141,14 @@ def _answer_errors(app: FastAPI, table: ProblemTable, shapes: Mapping[str, Error
     app.add_exception_handler(HTTPException, refuse_status)
 
 
-def _add_health(app: FastAPI, prefix: str, checks: Mapping[str, Check], metrics: Metrics) -> None:
-    """Serve liveness, readiness and metrics."""
-
-    async def healthy() -> Response:
-        return Response(b'{"status":"ok"}', media_type="application/json")
-
-    async def ready() -> Response:
-        missing = ["draining"] if app.state.draining else await missing_of(checks)
-        if missing:
-            raise Unready(", ".join(missing))
-        return Response(b'{"status":"ready"}', media_type="application/json")
-
-    async def exposed() -> Response:
-        return Response(metrics.exposition(), headers={"content-type": CONTENT_TYPE})
-
-    for path in dict.fromkeys(("", prefix)):
-        app.add_api_route(f"{path}/healthz", healthy, include_in_schema=False)
-        app.add_api_route(f"{path}/readyz", ready, include_in_schema=False)
-    app.add_api_route("/metrics", exposed, include_in_schema=False)
-
-
-async def missing_of(checks: Mapping[str, Check]) -> list[str]:
-    """Return the names of the checks that do not say yes within two seconds, asked side by side."""
-    missing: list[str] = []
-
-    async def ask(name: str, check: Check) -> None:
-        answer = False
-        with anyio.move_on_after(_CHECK_SECONDS):
-            try:
-                answer = await check()
-            except Exception:  # noqa: BLE001 - whatever is wrong, the answer is no
-                answer = False
-        if not answer:
-            missing.append(name)
-
-    async with anyio.create_task_group() as tasks:
-        for name, check in checks.items():
-            tasks.start_soon(ask, name, check)
-    return sorted(missing)
+def _tell_of(log: FilteringBoundLogger, problem: Problem, error: DomainError) -> None:
+    """Log what is no user's mistake: what passes by itself in a word, a defect with its frames."""
+    if isinstance(error, Unready):
+        return  # told once per change by the readiness itself
+    if problem.status == _UNAVAILABLE:
+        log.warning("refused for now", problem=problem.type, error=type(error).__name__)
+    elif problem.status >= _SERVER_ERROR:
+        log.error("refused", problem=problem.type, exc_info=error)
 
 
 def _guarded(lifespan: Lifespan | None) -> Lifespan:

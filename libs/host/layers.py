@@ -33,7 +33,8 @@ SECURITY_HEADERS: Final = (
 )
 """What every response has unless its route says otherwise; Caddy adds HSTS where it speaks TLS."""
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
-_UNSEEN: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_UNSEEN: Final = ("/healthz", "/readyz", "/metrics")
+"""Ends of the paths that are asked again and again: neither logged nor turned away."""
 _INTERNAL_CLOSE: Final = 1011
 _CLIENT_GONE: Final = 499
 _Shapes = Callable[[Scope, Problem], Response]
@@ -110,7 +111,7 @@ class Shield:
             await send(message)
 
         try:
-            if self._running > self._max_concurrent and scope["path"] not in _UNSEEN:
+            if self._running > self._max_concurrent and not scope["path"].endswith(_UNSEEN):
                 await self._answer(document(BUSY, request_id=request_id), scope, receive, finished)
             else:
                 await self._app(scope, receive, finished)
@@ -156,7 +157,7 @@ class Shield:
         route = route_of(scope)
         self._requests.labels(scope["method"] if route != "unknown" else "any", route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
-        if route not in _UNSEEN:
+        if not route.endswith(_UNSEEN):
             milliseconds = round(seconds * 1000, 1)
             self._log.info("served", method=scope["method"], route=route, status=status, ms=milliseconds)
 

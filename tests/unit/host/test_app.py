@@ -50,6 +50,44 @@ async def test_a_process_that_misses_something_says_what():
         assert (await client.get("/healthz")).status_code == 200
 
 
+async def test_the_log_hears_of_readiness_once_per_change():
+    written = io.StringIO()
+    configure_logging("trial", stream=written)
+    answers = {"keys": False}
+
+    async def keys() -> bool:
+        return answers["keys"]
+
+    async with client_of(trial_app(readiness={"keys": keys})) as client:
+        for answer in (False, True, False):
+            answers["keys"] = answer
+            for path in ("/readyz", "/trial/v1/readyz", "/trial/v1/healthz"):
+                await client.get(path)
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [(line["event"], line.get("missing")) for line in lines] == [
+        ("not ready", ["keys"]),
+        ("ready", None),
+        ("not ready", ["keys"]),
+    ]
+
+
+async def test_what_passes_by_itself_is_logged_in_a_word_and_a_defect_with_its_frames():
+    written = io.StringIO()
+    configure_logging("trial", stream=written)
+    async with client_of(trial_app()) as client:
+        for name in ("closed", "unlisted", "too-many"):
+            await client.get(f"/trial/v1/raise/{name}")
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    refused = [line for line in lines if line["event"] != "served"]
+    assert [(line["level"], line["event"]) for line in refused] == [
+        ("warning", "refused for now"),
+        ("error", "refused"),
+    ]
+    assert "exception" not in refused[0]
+    assert "exception" in refused[1]
+    assert CANARY not in written.getvalue()
+
+
 async def test_a_draining_process_is_not_ready():
     app = trial_app(readiness={"database": yes})
     async with client_of(app) as client:

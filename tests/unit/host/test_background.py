@@ -73,3 +73,44 @@ async def test_repeated_work_is_repeated_even_when_it_fails() -> None:
         background.every(lambda: 0.001, fails)
         await asyncio.sleep(0.05)
     assert len(runs) > 2
+
+
+async def test_work_that_ends_by_itself_is_run_again(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("libs.host.background._RESTART_SECONDS", 0.0)
+    background, times, enough = Background(), [], asyncio.Event()
+
+    async def run() -> None:
+        times.append(1)
+        if len(times) == 1:
+            raise ValueError(CANARY)
+        if len(times) == 3:
+            enough.set()
+            await asyncio.Event().wait()
+
+    assert not await background.runs()
+    background.keep(run)
+    await asyncio.wait_for(enough.wait(), 5)
+    assert await background.runs()
+    await background.close()
+    assert not await background.runs()
+    assert len(times) == 3
+
+
+async def test_the_end_comes_even_when_a_driver_swallows_the_cancellation(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("libs.host.background._CANCEL_SECONDS", 0.01)
+    begun, swallowed = asyncio.Event(), []
+
+    async def stubborn() -> None:
+        begun.set()
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed.append(1)
+                if len(swallowed) == 3:
+                    raise
+
+    async with Background() as background:
+        background.spawn(stubborn())
+        await begun.wait()
+    assert len(swallowed) == 3
