@@ -2,7 +2,6 @@
 
 from base64 import b64encode
 from collections.abc import Mapping
-from uuid import uuid4
 
 import pytest
 
@@ -12,7 +11,8 @@ from tests.integration.keys.service import POLICY
 from tests.support.engines import Engines
 
 KEK = {"type": "aes256-gcm96", "derived": True}
-NAME = f"tenant-{uuid4()}"
+NAME = "tenant-of-the-policy"
+ABSENT = "tenant-that-never-was"
 FORBIDDEN = 403
 CONTEXT = b64encode(bytes(16)).decode()
 
@@ -69,16 +69,16 @@ def test_the_policy_allows_what_the_service_does(engines: Engines, token: Secret
         ("POST", f"transit/restore/{NAME}", {"backup": "x"}),
         ("POST", f"transit/rewrap/{NAME}", {"batch_input": []}),
         ("POST", f"transit/datakey/plaintext/{NAME}", {"context": CONTEXT}),
-        ("POST", f"transit/keys/tenant-{uuid4()}", {**KEK, "exportable": True}),
-        ("POST", f"transit/keys/tenant-{uuid4()}", {**KEK, "allow_plaintext_backup": True}),
-        ("POST", f"transit/keys/tenant-{uuid4()}", {**KEK, "convergent_encryption": True}),
-        ("POST", f"transit/keys/tenant-{uuid4()}", {**KEK, "derived": False}),
-        ("POST", f"transit/keys/tenant-{uuid4()}", {**KEK, "type": "ed25519"}),
-        ("POST", f"transit/keys/tenant-{uuid4()}", {"type": "aes256-gcm96"}),
-        ("POST", f"transit/keys/tenant-{uuid4()}", {}),
+        ("POST", f"transit/keys/{ABSENT}", {**KEK, "exportable": True}),
+        ("POST", f"transit/keys/{ABSENT}", {**KEK, "allow_plaintext_backup": True}),
+        ("POST", f"transit/keys/{ABSENT}", {**KEK, "convergent_encryption": True}),
+        ("POST", f"transit/keys/{ABSENT}", {**KEK, "derived": False}),
+        ("POST", f"transit/keys/{ABSENT}", {**KEK, "type": "ed25519"}),
+        ("POST", f"transit/keys/{ABSENT}", {"type": "aes256-gcm96"}),
+        ("POST", f"transit/keys/{ABSENT}", {}),
         (
             "POST",
-            f"transit/encrypt/tenant-{uuid4()}",
+            f"transit/encrypt/{ABSENT}",
             {"batch_input": [{"plaintext": CONTEXT, "context": CONTEXT}]},
         ),
         ("GET", "sys/policies/acl/keys", None),

@@ -100,7 +100,7 @@ def test_the_crafted_ciphertext_really_opens_under_both_keys_without_the_commitm
     assert len(texts) == 2
 
 
-@pytest.mark.parametrize(("committed", "other"), [(FIRST, SECOND), (SECOND, FIRST)])
+@pytest.mark.parametrize(("committed", "other"), [(FIRST, SECOND), (SECOND, FIRST)], ids=["first", "second"])
 def test_a_record_crafted_to_open_under_two_keys_opens_only_under_the_one_it_commits_to(
     committed: bytes, other: bytes
 ) -> None:
