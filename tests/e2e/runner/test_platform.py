@@ -118,7 +118,7 @@ def _secrets_of(platform: Platform) -> list[str]:
     kept = json.loads((platform.data / "kept.json").read_bytes())
     secrets = [*kept["passwords"].values(), *kept["seeds"].values(), kept["vault_secret_id"]]
     vault = json.loads((platform.data / "openbao" / "init.json").read_bytes())
-    secrets += [vault["root_token"], *vault["recovery_keys_base64"]]
+    secrets += [vault["root_token"], *vault["keys_base64"]]
     for file in ("postgres/superuser.password", "keys-postgres/superuser.password", "valkey/password"):
         secrets.append((platform.data / file).read_text())
     return secrets
