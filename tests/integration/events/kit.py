@@ -192,6 +192,14 @@ async def until(holds: Callable[[], Awaitable[bool]], clock: ManualClock) -> Non
             await asyncio.sleep(0.02)
 
 
+async def somebody_waits(house: House) -> bool:
+    """Say whether a writer waits for a row that another one holds."""
+    cursor = await house.admin.execute(
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return await cursor.fetchone() is not None
+
+
 def once_each(effects: dict[int, list[tuple[int, int]]], heads: dict[int, int]) -> bool:
     """Say whether every position up to each head had one effect, in order: the checker of all proofs."""
     expected = {part: [(at, 1) for at in range(1, head + 1)] for part, head in heads.items() if head}

@@ -14,7 +14,7 @@ from libs.events.internal import read_outbox, record_cursors
 from libs.events.outbox import OutboxRecord, append
 from libs.kernel.ids import TenantId
 from tests.integration.db.sample import SampleDatabase
-from tests.integration.events.kit import House, event_of, until
+from tests.integration.events.kit import House, event_of, somebody_waits, until
 
 TENANT = uuid4()
 Append = Callable[[Transaction, list[OutboxRecord]], Awaitable[None]]
@@ -44,14 +44,6 @@ async def positions_of(house: House, part: int) -> list[int]:
         "SELECT position FROM sample.outbox WHERE part = %s ORDER BY position", (part,)
     )
     return [position for (position,) in await cursor.fetchall()]
-
-
-async def somebody_waits(house: House) -> bool:
-    """Say whether a writer waits for a row that another one holds."""
-    cursor = await house.admin.execute(
-        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    return await cursor.fetchone() is not None
 
 
 async def worst_hole(house: House, append_by: Append) -> int | None:

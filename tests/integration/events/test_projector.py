@@ -19,6 +19,7 @@ from tests.integration.events.kit import (
     event_of,
     once_each,
     running,
+    somebody_waits,
     until,
 )
 
@@ -163,17 +164,18 @@ async def test_cursors_are_reported_to_the_owner(house: House) -> None:
 
 
 class Poison:
-    """An effect that one tenant's second event breaks, until it is cured."""
+    """An effect that one event of a tenant breaks, until it is cured."""
 
-    def __init__(self, tenant: UUID, error: Exception) -> None:
+    def __init__(self, tenant: UUID, error: Exception, at: int = 3) -> None:
         self.tenant = tenant
+        self.at = at
         self.error = error
         self.tried = 0
         self.cured = False
 
     async def apply(self, tx: Transaction, event: CloudEvent, position: int) -> None:
         await apply_effect(tx, event, position)
-        if event.tenant == self.tenant and position == 3 and not self.cured:
+        if event.tenant == self.tenant and position == self.at and not self.cured:
             self.tried += 1
             raise self.error
 
@@ -223,6 +225,37 @@ async def test_a_parked_tenant_goes_on_after_its_replay(house: House) -> None:
     await house.publisher().publish_once()
     await projector.catch_up()
     assert once_each(await house.effects(), {1: 5})
+
+
+async def test_a_replay_waits_for_what_is_being_parked_and_takes_it_too(house: House) -> None:
+    poison = Poison(TENANT, ValueError(), at=1)
+    await house.write([event_of(TENANT, 1)])
+    await house.publisher().publish_once()
+    await house.projector(poison.apply).catch_up()
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait_at_the_other(tx: Transaction, event: CloudEvent, position: int) -> None:
+        if event.tenant == OTHER:
+            reached.set()
+            await go_on.wait()
+        await apply_effect(tx, event, position)
+
+    # one transaction parks the tenant's second event and then waits before its commit
+    await house.write([event_of(TENANT, 1), event_of(OTHER, 1)])
+    await house.publisher().publish_once()
+    poison.cured = True
+    catching_up = asyncio.create_task(house.projector(wait_at_the_other).catch_up())
+    await reached.wait()
+    replaying = asyncio.create_task(house.projector(poison.apply).replay_parked(TenantId(TENANT)))
+
+    async def replayed_or_waits() -> bool:
+        return replaying.done() or await somebody_waits(house)
+
+    await until(replayed_or_waits, house.clock)
+    go_on.set()
+    await asyncio.gather(catching_up, replaying)
+    assert await house.parked() == []
+    assert {position for position, _ in (await house.effects())[1]} == {1, 2, 3}
 
 
 async def test_a_replay_and_new_events_at_once_keep_the_tenants_order(house: House) -> None:
