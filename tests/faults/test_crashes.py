@@ -31,7 +31,9 @@ def _killed(platform: Platform, name: str) -> Callable[[], None]:
 def _postgres_child(platform: Platform, title: str) -> int:
     """Return the pid of a process of the messaging database's server, by what it does."""
     children = psutil.Process(platform.pid("postgres")).children(recursive=True)
-    return next(child.pid for child in children if title in " ".join(child.cmdline()))
+    found = [child.pid for child in children if title in " ".join(child.cmdline())]
+    assert found, f"PostgreSQL has no {title}"
+    return found[0]
 
 
 def _is_serving(platform: Platform) -> bool:
@@ -51,7 +53,7 @@ async def test_killing_a_process_loses_and_doubles_nothing(town: Town, name: str
 
 
 @pytest.mark.parametrize(
-    "title", ["postmaster", "gw-1-writer", "walwriter", "checkpointer", "background writer"]
+    "title", ["postmaster", "messaging_writer", "walwriter", "checkpointer", "background writer"]
 )
 async def test_killing_any_process_of_postgresql_loses_and_doubles_nothing(town: Town, title: str) -> None:
     platform = town.platform
