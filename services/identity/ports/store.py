@@ -107,8 +107,12 @@ class Credentials(Protocol):
         """Keep the digests of one-time codes."""
         ...
 
-    async def take_code(self, digest: bytes, now: datetime) -> PrincipalId | None:
-        """Use up a code; return whose it is, or None if it is unknown, used or expired."""
+    async def find_code(self, digest: bytes, now: datetime) -> PrincipalId | None:
+        """Return whose code it is, or None if it is unknown, used or expired."""
+        ...
+
+    async def take_code(self, digest: bytes, now: datetime) -> bool:
+        """Use up a code; return False if it is unknown, used or expired."""
         ...
 
     async def drop_codes(self, principal: PrincipalId, now: datetime) -> None:
@@ -131,6 +135,10 @@ class Sessions(Protocol):
         """Keep a new session on a new device."""
         ...
 
+    async def find(self, session: SessionId) -> Session | None:
+        """Return a session."""
+        ...
+
     async def find_locked(self, session: SessionId) -> Session | None:
         """Return a session and keep others from changing it until the transaction ends."""
         ...
@@ -149,7 +157,11 @@ class Sessions(Protocol):
 
 
 class Transaction(Protocol):
-    """One tenant's transaction: it commits when its block ends, and not if that raises."""
+    """One tenant's transaction: it commits when its block ends, and not if that raises.
+
+    Locks are taken in one order, so that nobody waits in a circle: a principal, then its codes, then its
+    sessions, then the outbox.
+    """
 
     @property
     def tenants(self) -> Tenants:

@@ -21,10 +21,13 @@ INSERT INTO identity.sign_in_code (tenant, digest, principal, issued_at, expires
 SELECT %s, code.digest, code.principal, %s, %s
   FROM unnest(%s::bytea[], %s::uuid[]) AS code (digest, principal)
 """
+_FIND_CODE: Final = """
+SELECT principal FROM identity.sign_in_code
+ WHERE tenant = %(tenant)s AND digest = %(digest)s AND used_at IS NULL AND expires_at > %(now)s
+"""
 _TAKE_CODE: Final = """
 UPDATE identity.sign_in_code SET used_at = %(now)s
  WHERE tenant = %(tenant)s AND digest = %(digest)s AND used_at IS NULL AND expires_at > %(now)s
-RETURNING principal
 """
 _DROP_CODES: Final = """
 UPDATE identity.sign_in_code SET used_at = %s WHERE tenant = %s AND principal = %s AND used_at IS NULL
@@ -62,10 +65,15 @@ class PostgresCredentials:
         digests, principals = [code[0] for code in codes], [code[1] for code in codes]
         await self._tx.execute(_ADD_CODES, (self._tenant, now, expires_at, digests, principals))
 
-    async def take_code(self, digest: bytes, now: datetime) -> PrincipalId | None:
-        """Use up a code; return whose it is, or None if it is unknown, used or expired."""
-        row = await self._tx.fetch_one(_TAKE_CODE, {"tenant": self._tenant, "digest": digest, "now": now})
+    async def find_code(self, digest: bytes, now: datetime) -> PrincipalId | None:
+        """Return whose code it is, or None if it is unknown, used or expired."""
+        row = await self._tx.fetch_one(_FIND_CODE, {"tenant": self._tenant, "digest": digest, "now": now})
         return None if row is None else PrincipalId(row.principal)
+
+    async def take_code(self, digest: bytes, now: datetime) -> bool:
+        """Use up a code; return False if it is unknown, used or expired."""
+        parameters = {"tenant": self._tenant, "digest": digest, "now": now}
+        return await self._tx.execute(_TAKE_CODE, parameters) == 1
 
     async def drop_codes(self, principal: PrincipalId, now: datetime) -> None:
         """Use up every code of a principal."""

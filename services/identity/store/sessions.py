@@ -18,11 +18,12 @@ INSERT INTO identity.session (tenant, session, principal, device, started_at, ex
 VALUES (%(tenant)s, %(session)s, %(principal)s, %(device)s, %(started_at)s, %(expires_at)s, %(number)s,
         %(digest)s, %(mark_key)s)
 """
-_FIND_LOCKED: Final = """
+_FIND: Final = """
 SELECT session, principal, device, started_at, expires_at, number, digest, mark_key,
        ended_at IS NOT NULL AS ended
-  FROM identity.session WHERE tenant = %s AND session = %s FOR NO KEY UPDATE
+  FROM identity.session WHERE tenant = %s AND session = %s
 """
+_FIND_LOCKED: Final = _FIND + " FOR NO KEY UPDATE"
 _ROTATE: Final = """
 UPDATE identity.session SET number = %s, digest = %s, expires_at = %s WHERE tenant = %s AND session = %s
 """
@@ -71,22 +72,15 @@ class PostgresSessions:
             },
         )
 
+    async def find(self, session: SessionId) -> Session | None:
+        """Return a session."""
+        row = await self._tx.fetch_one(_FIND, (self._tenant, session))
+        return None if row is None else _session_of(row)
+
     async def find_locked(self, session: SessionId) -> Session | None:
         """Return a session and keep others from changing it until the transaction ends."""
         row = await self._tx.fetch_one(_FIND_LOCKED, (self._tenant, session))
-        if row is None:
-            return None
-        return Session(
-            session=SessionId(row.session),
-            principal=PrincipalId(row.principal),
-            device=DeviceId(row.device),
-            started_at=row.started_at,
-            expires_at=row.expires_at,
-            number=row.number,
-            digest=row.digest,
-            mark_key=row.mark_key,
-            ended=row.ended,
-        )
+        return None if row is None else _session_of(row)
 
     async def rotate(self, session: Session) -> None:
         """Keep a session's next number, digest and expiry."""
@@ -116,3 +110,17 @@ class PostgresSessions:
         before = head.position - len(ended) if head is not None else 0
         sessions, principals = [row.session for row in ended], [row.principal for row in ended]
         await self._tx.execute(_NUMBER, (self._tenant, before, now, sessions, principals))
+
+
+def _session_of(row: Any) -> Session:
+    return Session(
+        session=SessionId(row.session),
+        principal=PrincipalId(row.principal),
+        device=DeviceId(row.device),
+        started_at=row.started_at,
+        expires_at=row.expires_at,
+        number=row.number,
+        digest=row.digest,
+        mark_key=row.mark_key,
+        ended=row.ended,
+    )

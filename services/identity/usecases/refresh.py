@@ -12,6 +12,7 @@ from services.identity.domain.sessions import (
     OpenedSession,
     Refreshing,
     RefreshToken,
+    Session,
     decide_refresh,
     find_refresh_token,
     rotated,
@@ -53,17 +54,23 @@ class RefreshSession:
     async def _rotate(self, tx: Transaction, presented: RefreshToken) -> tuple[Account, OpenedSession] | None:
         """Return the session with its next token, or None when it has just been ended by a used one."""
         now = self.clock.now()
-        session = await tx.sessions.find_locked(presented.session)
-        decision = Refreshing.REFUSE if session is None else decide_refresh(session, presented, now)
-        if session is None or decision is Refreshing.REFUSE:
+        account, session = await self._get_locked(tx, presented)
+        decision = decide_refresh(session, presented, now)
+        if decision is Refreshing.REFUSE:
             raise SessionEnded
         if decision is Refreshing.REUSED:
             ended = await tx.sessions.end(session.session, EndReason.REFRESH_REUSED, now)
             await tx.publish(*revoked_of(session.principal, ended, EndReason.REFRESH_REUSED))
             return None
-        account = await tx.principals.find_account(session.principal)
-        if account is None:
-            raise SessionEnded
         following = rotated(presented.tenant, session, self.randomness.bytes(SECRET_BYTES), now)
         await tx.sessions.rotate(following.session)
         return account, following
+
+    async def _get_locked(self, tx: Transaction, presented: RefreshToken) -> tuple[Account, Session]:
+        """Return the session and its active principal, which is locked first, as everywhere."""
+        unlocked = await tx.sessions.find(presented.session)
+        account = None if unlocked is None else await tx.principals.find_account(unlocked.principal)
+        session = None if account is None else await tx.sessions.find_locked(presented.session)
+        if account is None or session is None:
+            raise SessionEnded
+        return account, session

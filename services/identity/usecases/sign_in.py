@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from libs.kernel.clock import Clock
 from libs.kernel.ids import PrincipalId, TenantId
-from services.identity.domain.codes import find_code
+from services.identity.domain.codes import SignInCode, find_code
 from services.identity.domain.errors import SignInRefused, SignInThrottled
 from services.identity.domain.failures import FailureLedger
-from services.identity.domain.principals import name_key_of
+from services.identity.domain.principals import Account, name_key_of
 from services.identity.ports.outside import Passwords, Signing
-from services.identity.ports.store import Database, TenantRegistry
+from services.identity.ports.store import Database, TenantRegistry, Transaction
 from services.identity.usecases.sessions import SessionOpener, SignedIn, signed_in
 
 
@@ -35,12 +35,18 @@ class SignInByCode:
             raise SignInRefused
         signer = await self.signing.get_signer()
         async with self.database.begin(tenant.tenant) as tx:
-            principal = await tx.credentials.take_code(code.digest(), self.clock.now())
-            account = None if principal is None else await tx.principals.find_account(principal)
-            if account is None:
-                raise SignInRefused
+            account = await self._take(tx, code)
             session = await self.opener.open(tx, tenant.tenant, account, device_name)
         return signed_in(tenant.tenant, account, session, signer)
+
+    async def _take(self, tx: Transaction, code: SignInCode) -> Account:
+        """Use up the code and return whose it is: the principal is locked first, as everywhere."""
+        now = self.clock.now()
+        principal = await tx.credentials.find_code(code.digest(), now)
+        account = None if principal is None else await tx.principals.find_account(principal)
+        if account is None or not await tx.credentials.take_code(code.digest(), now):
+            raise SignInRefused
+        return account
 
 
 @dataclass(frozen=True, slots=True)

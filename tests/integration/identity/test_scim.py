@@ -331,18 +331,26 @@ async def test_a_deactivation_that_cannot_be_published_does_not_happen(identity,
     assert (await identity.get("/identity/v1/me", session["access_token"])).status_code == 401
 
 
-async def test_nobody_signs_in_beside_their_own_deactivation(identity, acme):
+async def test_nobody_comes_in_beside_their_own_deactivation(identity, acme):
     for number in range(5):
         ada = await acme.provision(f"ada-{number}")
-        codes = [(await acme.codes(ada))[0] for _ in range(4)]
-        answers = await asyncio.gather(
+        codes = [(await acme.codes(ada))[0] for _ in range(3)]
+        devices = [await acme.sign_in(ada) for _ in range(3)]
+        *entries, out, deactivated = await asyncio.gather(
             *(identity.sign_in(code=code) for code in codes),
+            *(identity.refresh(device["refresh_token"]) for device in devices[1:]),
+            identity.sign_out(devices[0]["access_token"]),
             acme.patch(ada, {"op": "replace", "path": "active", "value": False}),
         )
-        for answer in answers[:-1]:
-            if answer.status_code == 201:
+        assert (out.status_code in (204, 401), deactivated.status_code) == (True, 200)
+        for answer in entries:
+            assert answer.status_code in (200, 201, 401), answer.text
+            if answer.status_code != 401:
                 token = answer.json()["access_token"]
                 assert (await identity.get("/identity/v1/me", token)).status_code == 401
+    rows = identity.rows("SELECT position FROM identity.revocation ORDER BY position")
+    assert [row.position for row in rows] == list(range(1, len(rows) + 1))
+    assert not identity.rows("SELECT 1 FROM identity.session WHERE ended_at IS NULL")
 
 
 async def test_who_is_reactivated_signs_in_anew(identity, acme):
