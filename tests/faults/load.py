@@ -80,7 +80,9 @@ class Load:
         """Return the log as a participant reads it: sealed payloads are opened by the platform."""
         entries: list[tuple[int, str | None]] = []
         while True:
-            page = await self.clients[0].history(self.conversation, after=len(entries), limit=1000)
+            page = await self.clients[0].history(
+                self.conversation, after=entries[-1][0] if entries else 0, limit=1000
+            )
             if not page.entries:
                 break
             entries += [(e.seq, e.body.text if e.body is not None else None) for e in page.entries]

@@ -23,6 +23,7 @@ from libs.envelope.ring import KeyRing
 from libs.envelope.sealing import RECORDS_PER_KEY, SealingKey
 from libs.host.clients import PeerNotFound, PeerRefused, PeerUnavailable, ServiceClient
 from libs.kernel.clock import Clock
+from libs.kernel.errors import DomainError
 from libs.kernel.ids import ConversationId, DekId, MessageId, TenantId
 from libs.kernel.randomness import Randomness
 from services.messaging.domain.entries import ConversationKey
@@ -72,8 +73,8 @@ class EnvelopeKey:
 class Batched(Generic[K, V]):
     """Asks for many things in one request: what is wanted while one request runs goes into the next."""
 
-    def __init__(self, ask: Callable[[Sequence[K]], Awaitable[Sequence[V]]]) -> None:
-        """Ask by `ask`, which answers in the order of its question."""
+    def __init__(self, ask: Callable[[Sequence[K]], Awaitable[Sequence[V | DomainError]]]) -> None:
+        """Ask by `ask`, which answers in the order of its question: a value, or an error in its place."""
         self._ask = ask
         self._wanted: dict[K, asyncio.Future[V]] = {}
         self._asking: asyncio.Task[None] | None = None
@@ -96,11 +97,10 @@ class Batched(Generic[K, V]):
                 answers = await self._ask(list(asked))
             except Exception as error:  # noqa: BLE001 - everybody who waits is told
                 for future in asked.values():
-                    future.set_exception(error)
-                    future.exception()  # nobody may be left to hear it
+                    _settle(future, error)
             else:
                 for future, answer in zip(asked.values(), answers, strict=True):
-                    future.set_result(answer)
+                    _settle(future, answer)
 
 
 class KeyServiceKeys:
@@ -146,7 +146,7 @@ class KeyServiceKeys:
         """Return the key of a conversation's epoch. Raises KeysUnavailable."""
         return EnvelopeKey(await self._obtain(_epoch_of(key, sent_at)), self._randomness)
 
-    async def _obtain_deks(self, epochs: Sequence[_Epoch]) -> list[SealingKey]:
+    async def _obtain_deks(self, epochs: Sequence[_Epoch]) -> list[SealingKey | DomainError]:
         wanted = tuple(
             DekWanted(
                 tenant=epoch.tenant,
@@ -163,8 +163,9 @@ class KeyServiceKeys:
         if len(self._epochs) > self._max_epochs:
             self._epochs.clear()
         for epoch, key in zip(epochs, keys, strict=True):
-            self._epochs[epoch] = key.dek
-            self._ring.put(key, _SEAL)
+            if isinstance(key, SealingKey):
+                self._epochs[epoch] = key.dek
+                self._ring.put(key, _SEAL)
         return keys
 
     def _exhausted(self, epoch: _Epoch) -> DekId | None:
@@ -190,7 +191,7 @@ class KeyServiceKeys:
             )
         )
 
-    async def _unwrap_deks(self, named: Sequence[DekNamed]) -> list[SealingKey]:
+    async def _unwrap_deks(self, named: Sequence[DekNamed]) -> list[SealingKey | DomainError]:
         answer = await self._asked(
             "/internal/deks/unwrap",
             UnwrapDeks(items=tuple(named), purpose=_DELIVER, act="deliver"),
@@ -198,7 +199,8 @@ class KeyServiceKeys:
         )
         keys = [_sealing_key_of(item) for item in answer.items]
         for key in keys:
-            self._ring.put(key, _DELIVER)
+            if isinstance(key, SealingKey):
+                self._ring.put(key, _DELIVER)
         return keys
 
     # Fingerprints.
@@ -237,7 +239,17 @@ def _epoch_of(key: ConversationKey, sent_at: datetime) -> _Epoch:
     return _Epoch(key.tenant, key.conversation, f"{sent_at.year:04}-{sent_at.month:02}")
 
 
-def _sealing_key_of(item: DekKey) -> SealingKey:
+def _settle(future: "asyncio.Future[V]", answer: V | Exception) -> None:
+    """Give whoever waits the answer, or the error in its place."""
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+        future.exception()  # nobody may be left to hear it
+    else:
+        future.set_result(answer)
+
+
+def _sealing_key_of(item: DekKey) -> SealingKey | DomainError:
+    """Return the key, or the error of this one item: a tenant whose key is gone goes dark alone."""
     if item.dek is None or item.key is None:
-        raise KeysUnavailable
+        return KeysUnavailable()
     return SealingKey(DekId(item.dek), item.key)

@@ -1,0 +1,87 @@
+"""A gateway with a planted defect: `python -m tests.faults.defective DEFECT serve messaging …`.
+
+It patches the product's own classes, then serves as `muniment` does: the product knows of no defects.
+"""
+
+import itertools
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from services.messaging.adapters.keys import EnvelopeKey
+from services.messaging.domain import log
+from services.messaging.domain.entries import ConversationKey, Draft, Entry
+from services.messaging.domain.log import Appended, Head, KnownSend
+from services.messaging.store import log_writer
+from services.messaging.usecases import commit
+
+
+def ack_before_commit() -> None:
+    """Tell the sender as soon as his draft is decided, and commit afterwards."""
+    append = log_writer.PostgresLogTransaction.append
+    batches: list[list[commit.Pending]] = []
+    commit_once = commit.GroupCommit._commit_once
+
+    async def remembering(self: commit.GroupCommit, batch: Sequence[commit.Pending]) -> Any:
+        batches.append(list(batch))
+        return await commit_once(self, batch)
+
+    async def telling(self: log_writer.PostgresLogTransaction, entries: Sequence[Entry]) -> None:
+        for pending in batches[-1]:
+            for entry in entries:
+                if entry.draft is pending.draft and not pending.done.done():
+                    pending.done.set_result(Appended(entry))
+        await append(self, entries)
+
+    commit.GroupCommit._commit_once = remembering  # type: ignore[method-assign]
+    log_writer.PostgresLogTransaction.append = telling  # type: ignore[method-assign]
+
+
+def seq_from_a_sequence() -> None:
+    """Take `seq` from one sequence for all conversations, as a database's sequence would give it."""
+    sequence = itertools.count(1000)
+    plan = log.plan_commit
+
+    def numbered(
+        drafts: Sequence[Draft], heads: Mapping[ConversationKey, Head], known: Mapping[Any, KnownSend]
+    ) -> Any:
+        moved = {key: Head(next(sequence), head.members_version) for key, head in heads.items()}
+        return plan(drafts, moved, known)
+
+    commit.plan_commit = numbered  # type: ignore[attr-defined, assignment]
+
+
+def without_deduplication() -> None:
+    """Forget the client ids of earlier sends."""
+    lock = log_writer.PostgresLogTransaction.lock
+
+    async def forgetful(self: log_writer.PostgresLogTransaction, *arguments: Any) -> Any:
+        heads, _ = await lock(self, *arguments)
+        return heads, {}
+
+    log_writer.PostgresLogTransaction.lock = forgetful  # type: ignore[method-assign, assignment]
+    log_writer._APPEND = log_writer._APPEND.replace(
+        "FROM new n WHERE n.client_id IS NOT NULL", "FROM new n WHERE false"
+    )
+
+
+def unsealed() -> None:
+    """Store bodies in clear, in records that look sealed."""
+    seal = EnvelopeKey.seal
+
+    def in_clear(self: EnvelopeKey, plaintext: bytes, *place: Any) -> bytes:
+        return seal(self, plaintext, *place)[:64] + plaintext + bytes(16)
+
+    EnvelopeKey.seal = in_clear  # type: ignore[method-assign, assignment]
+
+
+DEFECTS: dict[str, Callable[[], None]] = {
+    defect.__name__: defect
+    for defect in (ack_before_commit, seq_from_a_sequence, without_deduplication, unsealed)
+}
+
+if __name__ == "__main__":
+    DEFECTS[sys.argv.pop(1)]()
+    from services.runner.cli import main
+
+    main()
