@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from libs.authn.errors import RevocationsUnknown, Unauthenticated
@@ -136,8 +136,21 @@ def promised(world: World, since: dict[str, float]) -> None:
             assert not (age > 2.0 and now - since["identity"] > 2.0), "well within five while identity speaks"
 
 
+# Whoever was cut off from both hears of a number before he hears what it stands for.
+CUT_OFF = [
+    ("redis", 0),
+    ("identity", 0),
+    ("pass", 30),
+    ("revoke", 1),
+    ("pass", 30),
+    ("redis", 1),
+    ("pass", 20),
+]
+
+
 @settings(max_examples=150, deadline=None)
 @given(STEPS)
+@example(CUT_OFF)
 def test_the_promise_holds_whoever_falls_silent(steps):
     world = World()
     world.tick()
