@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import UUID
 
 import pytest
@@ -156,7 +156,7 @@ async def _flood(load: Load, sockets: int, rounds: int) -> None:
     codes = [code for found in await asyncio.gather(*attacks) for code in found]
     assert await talking > 20
     assert await load.run(0.2) > 5
-    assert set(codes) <= {1002, 1003, 1007, 1009, 4001, None}
+    assert set(codes) <= {1002, 1003, 1006, 1007, 1009, 4001, None}  # 1006 and None: cut, no code came
     assert {1002, 1003, 1007, 1009, 4001} <= set(codes)
     assert defects_of(await load.settled()) == []
     assert [platform.pid(name) for name in ("gw-1", "gw-2")] == before
@@ -172,15 +172,16 @@ async def test_ten_thousand_hostile_frames_from_fifty_sockets_hurt_nobody_else(l
     await _flood(load, sockets=50, rounds=50)
 
 
-def _foreign() -> Iterator[str]:
-    yield "https://evil.example"
-    yield "null"
-    yield "http://localhost.evil.example"
-    yield "http://localhost:1"
-    yield "file://"
+FOREIGN = [
+    "https://evil.example",
+    "null",
+    "http://localhost.evil.example",
+    "http://localhost:1",
+    "file://",
+]
 
 
-@pytest.mark.parametrize("origin", _foreign())
+@pytest.mark.parametrize("origin", FOREIGN)
 async def test_a_page_of_a_foreign_origin_opens_no_socket(load: Load, origin: str) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with raw_socket(load.town.gateways[0], client=load.clients[0], origin=origin):
