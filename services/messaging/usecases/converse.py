@@ -83,6 +83,8 @@ class Converse:
 
         Raises ConversationNotFound, DirectIsFixed, SizeRefused, ParticipantUnknown or LogUnavailable.
         """
+        # access first: a stranger learns nothing, not even who is known here
+        await self._access.access_conversation(actor, conversation, CHANGE)
         await self._require_known(actor, wanted)
         return await self._change(actor, conversation, wanted, EntryKind.PARTICIPANTS_ADDED, decide_added)
 
