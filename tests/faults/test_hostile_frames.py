@@ -5,6 +5,7 @@ import json
 import random
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -47,8 +48,8 @@ LIES: dict[str, Write] = {
     "an answer as a question": _text('{"op":"ack","id":1}'),
     "a wrong type within": _text('{"op":"send","id":7,"conversation":true,"body":[]}'),
     "no id": _text('{"op":"send","body":{"text":"x"}}'),
-    "a negative cursor": _text('{"op":"sync","ref":"r","cursors":{"%s":-1}}' % UUID(int=1)),
-    "a number beyond every type": _text('{"op":"mark","conversation":"%s","read":1e999}' % UUID(int=1)),
+    "a negative cursor": _text(f'{{"op":"sync","ref":"r","cursors":{{"{UUID(int=1)}":-1}}}}'),
+    "a number beyond every type": _text(f'{{"op":"mark","conversation":"{UUID(int=1)}","read":1e999}}'),
     "half a character": _text('{"op":"ping","ref":"\\ud800"}'),
     "deep JSON": _text(DEEP),
 }
@@ -83,7 +84,12 @@ async def _is_told_then_shown_out(load: Load, name: str) -> str | None:
         pong = await answer_of(socket, "pong")
         await LIES[name](socket)
         code, frames = await end_of(socket)
-    told = (refused["problem"]["status"], pong.get("ref"), code, [frame["op"] for frame in frames])
+    told = (
+        refused["problem"]["status"],
+        pong.get("ref"),
+        code,
+        [frame["op"] for frame in frames if frame["op"] != "page"],
+    )
     return None if told == (400, "still here", 1007, ["error"]) else f"{name}: {told}"
 
 
@@ -107,7 +113,7 @@ async def test_a_breach_of_websocket_ends_the_socket_with_its_code(load: Load, *
 
 
 async def test_whoever_does_not_begin_with_a_hello_is_not_let_in(load: Load) -> None:
-    async def end(name: str) -> tuple[int | None, list[object]]:
+    async def end(name: str) -> tuple[int | None, list[dict[str, Any]]]:
         async with raw_socket(load.town.gateways[0]) as socket:
             await LIES[name](socket)
             return await end_of(socket)
@@ -157,7 +163,7 @@ async def _flood(load: Load, sockets: int, rounds: int) -> None:
     assert await talking > 20
     assert await load.run(0.2) > 5
     assert set(codes) <= {1002, 1003, 1006, 1007, 1009, 4001, None}  # 1006 and None: cut, no code came
-    assert {1002, 1003, 1007, 1009, 4001} <= set(codes)
+    assert {1002, 1007, 1009, 4001} <= set(codes)  # binary frames are told apart above
     assert defects_of(await load.settled()) == []
     assert [platform.pid(name) for name in ("gw-1", "gw-2")] == before
     assert [device.connections for device in load.senders] == [1] * len(load.senders)
