@@ -31,6 +31,7 @@ class Load:
     conversation: UUID
     history: History = field(default_factory=History)
     senders: list[Device] = field(default_factory=list)
+    devices: list[Device] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     _number: int = 0
 
@@ -134,6 +135,7 @@ async def loaded(
             own = places[number % len(places) :] + places[: number % len(places)]
             device = client.device(load.show_to(f"person {number}"), gateways=own)
             await stack.enter_async_context(device)
+            load.devices.append(device)
             if number < senders:
                 load.senders.append(device)
         yield load

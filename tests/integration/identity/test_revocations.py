@@ -12,6 +12,7 @@ from libs.authn.errors import Unauthenticated
 from libs.authn.redis_announcements import announcements_of
 from libs.authn.revocations import (
     Announcement,
+    Revocation,
     RevocationFeed,
     RevocationView,
     decode_announcement,
@@ -88,7 +89,9 @@ async def test_a_listening_service_refuses_a_revoked_session_within_a_second_wit
         acme = await identity.make_tenant("acme")
         signed_in = await acme.sign_in(await acme.provision("ada"))
         session = SimpleNamespace(session=UUID(signed_in["session"]))
-        view, told, asked = RevocationView(identity.clock), [], []
+        view = RevocationView(identity.clock)
+        told: list[Revocation] = []
+        asked: list[int | None] = []
 
         async def poll(after):
             asked.append(after)
@@ -123,8 +126,8 @@ async def test_a_listening_service_refuses_a_revoked_session_within_a_second_wit
 
             # Redis comes back: heartbeats are heard again by themselves.
             daemon.start(fresh_valkey)
-            heard = view._heard_at
-            await until(lambda: view._heard_at > heard, 10.0)
+            heard = view._heard_at or 0.0
+            await until(lambda: (view._heard_at or 0.0) > heard, 10.0)
         finally:
             while not task.done():
                 task.cancel()

@@ -46,6 +46,8 @@ class World:
     revoked_at: list[float] = field(default_factory=list)
     announced: list[int] = field(default_factory=lambda: [0])
     evidence_at: float | None = None
+    gap: bool = False
+    """Whether Redis last spoke of numbers that only identity could explain."""
     silent_since: dict[str, float] = field(default_factory=dict)
     view: RevocationView = field(init=False)
 
@@ -73,13 +75,14 @@ class World:
             if self.redis:
                 before = self.view.position
                 self.view.hear(news(position, since))
-                if before is not None and since <= before:
+                self.gap = before is None or since > before
+                if not self.gap:
                     self.evidence_at = now
         if self.view.is_poll_due():
             after = self.view.ask()
             if self.identity:
                 self.view.take_answer(news(position, after or 0), after=after, asked_at=now)
-                self.evidence_at = now
+                self.evidence_at, self.gap = now, False
 
     def verdict(self, number: int | None) -> str:
         session = UUID(int=0) if number is None else revocation(number).session
@@ -126,8 +129,8 @@ def promised(world: World, since: dict[str, float]) -> None:
     assert world.verdict(None) == ("accepted" if fresh else "unknown"), (
         "refused exactly when both are silent for 5 s"
     )
-    if now - since["spoken for"] > 1.0 + 3 * TICK and (world.redis or world.identity):
-        assert fresh, "one speaking source is enough"
+    if now - since["spoken for"] > 1.0 + 3 * TICK and (world.identity or (world.redis and not world.gap)):
+        assert fresh, "one speaking source is enough, unless it speaks of what was missed"
     for number, revoked_at in enumerate(world.revoked_at, start=1):
         verdict, age = world.verdict(number), now - revoked_at
         if verdict == "accepted":
