@@ -14,10 +14,13 @@ from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from libs.host.listen import Address, TcpAddress, UnixAddress, address_of
 
 BACKLOG: Final = 2048
+FAREWELL_SECONDS: Final = 5.0
+"""How long a socket that has ended may take to read what was still written to it."""
 _KEEP_ALIVE_SECONDS: Final = 75
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -45,7 +48,7 @@ def serve(
         app,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=EndingSockets,
         ws_max_size=max_frame_bytes,
         ws_max_queue=max_queued_frames,
         ws_ping_interval=20.0,
@@ -72,6 +75,21 @@ def serve(
     finally:
         _remove(address_of(listen), listener)
     return 0
+
+
+class EndingSockets(WebSocketsSansIOProtocol):
+    """uvicorn's WebSockets, with an end that waits for no peer.
+
+    A transport that is closed first writes out what it holds. A peer that reads nothing would keep it, and
+    its file descriptor, for as long as it likes.
+    """
+
+    async def run_asgi(self) -> None:
+        """Run the app; drop what the peer has not read a while after its end."""
+        try:
+            await super().run_asgi()
+        finally:
+            self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
 
 
 def raise_file_limit() -> None:
