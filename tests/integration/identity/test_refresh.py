@@ -112,3 +112,31 @@ async def test_neither_tokens_nor_codes_nor_passwords_lie_in_the_database(identi
     assert "ada" in kept
     for what, secret in secrets.items():
         assert secret not in kept, what
+
+
+async def test_the_log_knows_neither_secrets_nor_names(identity, acme, log):
+    ada = await acme.provision("ada.lovelace@acme.test", displayName="Ada Lovelace")
+    (code,) = await acme.codes(ada)
+    signed_in = await acme.sign_in(ada)
+    await identity.refresh(signed_in["refresh_token"])
+    await identity.refresh(signed_in["refresh_token"])
+    await identity.sign_in(tenant="acme", user_name="ada.lovelace@acme.test", password="correct horse")
+    await acme.scim("GET", "/Users", params={"filter": 'userName eq "ada.lovelace@acme.test"'})
+    await acme.scim("POST", "/Users", {"schemas": [], "userName": "ada.lovelace@acme.test"})
+    identity.execute("ALTER TABLE identity.principal DROP COLUMN search_key")
+    answer = await acme.patch(ada, {"op": "add", "path": "title", "value": "Countess"})
+    assert answer.status_code == 500
+
+    written = log.getvalue()
+    assert "/identity/v1/sessions" in written
+    for secret in (
+        code,
+        signed_in["access_token"],
+        signed_in["refresh_token"],
+        acme.scim_token,
+        "correct horse",
+        "lovelace",
+        "Lovelace",
+        "Countess",
+    ):
+        assert secret not in written
