@@ -1,20 +1,17 @@
-"""Foreign ids, forged tokens, revoked sessions and readers that do not read."""
+"""Foreign ids, forged tokens and revoked sessions."""
 
 import asyncio
 from uuid import UUID, uuid4
 
-import psutil
 import pytest
 
 from libs.client.errors import Refused
 from libs.contracts.socket import CloseCode
-from tests.faults.history import defects_of
 from tests.faults.load import loaded
 from tests.faults.raw_sockets import end_of, raw_socket
 from tests.support.town import Town
 
-pytestmark = pytest.mark.xdist_group("platform")
-MOST_BYTES = 64 * 2**20
+pytestmark = pytest.mark.xdist_group("faults")
 CONVERSATIONS = "/messaging/v1/conversations"
 
 
@@ -75,17 +72,3 @@ async def test_the_socket_of_a_revoked_session_closes_within_a_second_or_so(town
         assert code == CloseCode.REVOKED
     refused = town.platform.get("/messaging/v1/conversations", {"authorization": f"Bearer {token}"})
     assert refused.status == 401
-
-
-async def test_a_reader_that_does_not_read_costs_bounded_memory_and_misses_nothing(town: Town) -> None:
-    async with loaded(town, people=3, senders=2, gateways=[town.gateways[0]]) as load:
-        gateway = psutil.Process(town.platform.pid("gw-1"))
-        async with raw_socket(town.gateways[0], client=load.clients[2], queue=1) as deaf:
-            deaf.transport.pause_reading()
-            before = gateway.memory_info().rss
-            for number in range(400):
-                await load.send(number % 2, f"{number} {'x' * 8000}")
-            assert gateway.memory_info().rss - before < MOST_BYTES
-            deaf.transport.abort()
-        # the same person, on a device that reads, has everything once and in order
-        assert defects_of(await load.settled()) == []

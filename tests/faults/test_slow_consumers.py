@@ -12,7 +12,7 @@ from tests.faults.load import PATIENCE_SECONDS, Load, loaded
 from tests.faults.raw_sockets import raw_socket
 from tests.support.town import Town
 
-pytestmark = pytest.mark.xdist_group("platform")
+pytestmark = pytest.mark.xdist_group("faults")
 
 TEXT = "x" * 16_000
 GATEWAY = "gw-1"
@@ -77,7 +77,7 @@ async def test_a_device_that_stops_reading_is_cut_off_and_resynchronised_exactly
         assert defects_of(history) == []
         assert shown < len(history.stored)
         assert device.connections == 2
-        assert load.senders[0].connections == 1
+        assert load.devices[0].connections == 1
 
 
 async def _slow_crowd(town: Town, size: int) -> int:
