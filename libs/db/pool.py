@@ -5,6 +5,7 @@ COMMIT travels alone. Connections are in autocommit, so that the driver adds non
 """
 
 import contextlib
+import select
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 from uuid import UUID
@@ -113,7 +114,7 @@ class _Pool:
         For paths that pipeline BEGIN to COMMIT themselves, and for session-level advisory locks.
         An unfinished transaction is rolled back at the end. Raises DatabaseUnavailable.
         """
-        connection = await self._take()
+        connection = await self._take_alive()
         try:
             yield connection
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is undone and raised again
@@ -140,6 +141,16 @@ class _Pool:
             return await self._pool.getconn()
         except (psycopg.OperationalError, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed) as error:
             raise DatabaseUnavailable(self._name) from error
+
+    async def _take_alive(self) -> AsyncConnection[Row]:
+        """Return a connection that the server has not ended; nobody's first statement is to find that out."""
+        for _ in range(self._max_size + 1):
+            connection = await self._take()
+            if not _has_ended(connection):
+                return connection
+            await connection.close()
+            await self._pool.putconn(connection)
+        raise DatabaseUnavailable(self._name)
 
     async def _take_begun(self, opening: str) -> AsyncConnection[Row]:
         """Return a connection on which `opening` went well.
@@ -285,6 +296,16 @@ def _adapters() -> AdaptersMap:
     adapters = AdaptersMap(psycopg.adapters)
     register_arrays(adapters)
     return adapters
+
+
+def _has_ended(connection: AsyncConnection[Row]) -> bool:
+    """Say whether there is something to read on an idle connection: a server says nothing but goodbye.
+
+    A microsecond, where asking the server would be a round trip.
+    """
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _lost(connection: AsyncConnection[Row], error: BaseException) -> bool:

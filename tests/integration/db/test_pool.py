@@ -130,6 +130,17 @@ async def test_connections_that_died_while_idle_are_shown_to_nobody(
         assert await tx.fetch_one("SELECT 1 AS one") is not None
 
 
+async def test_connections_that_died_while_idle_are_lent_to_nobody(
+    admin: psycopg.Connection, crossing: CrossingDatabase
+) -> None:
+    async with crossing.lease() as one, crossing.lease() as two:
+        pids = [connection.info.backend_pid for connection in (one, two)]
+    admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s::int[]) AS pid", (pids,))
+    async with crossing.lease() as connection, connection.pipeline():
+        await connection.execute("SELECT 1")
+        assert connection.info.backend_pid not in pids
+
+
 async def test_a_leased_connection_commits_by_itself_and_loses_what_was_not_finished(
     admin: psycopg.Connection, crossing: CrossingDatabase
 ) -> None:
