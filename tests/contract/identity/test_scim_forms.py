@@ -7,6 +7,7 @@ from uuid import UUID
 from scim2_models import EnterpriseUser, Error, ListResponse, ServiceProviderConfig, User
 
 from libs.contracts.problems import Problem
+from libs.kernel.ids import PrincipalId
 from services.identity.domain.principals import Principal
 from services.identity.domain.scim.documents import document_of, facts_of
 from services.identity.domain.scim.schema import CORE, ENTERPRISE
@@ -30,7 +31,7 @@ def resource():
     document = document_of(BODY)
     facts = facts_of(document)
     principal = Principal(
-        principal=UUID(int=7),
+        principal=PrincipalId(UUID(int=7)),
         user_name=facts.user_name,
         external_id=facts.external_id,
         display_name=facts.display_name,
@@ -57,7 +58,9 @@ def test_a_list_is_one_for_a_client_of_the_standard():
     page = ListResponse[User[EnterpriseUser]].model_validate(list_of([resource()], 12, 4))
     assert (page.total_results, page.start_index, page.items_per_page) == (12, 4, 1)
     assert page.resources is not None
-    assert page.resources[0].name.family_name == "Jensen"
+    name = page.resources[0].name
+    assert name is not None
+    assert name.family_name == "Jensen"
 
 
 def test_an_error_is_one_for_a_client_of_the_standard():
