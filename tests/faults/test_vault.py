@@ -18,6 +18,7 @@ from tests.support.town import Town
 
 pytestmark = pytest.mark.xdist_group("faults")
 CANARY = "canary-b19e7f04-of-a-sealed-vault"
+CANARY_OF_COLD = "canary-40d3aa-of-a-cold-conversation"
 CACHE_SECONDS = 1.0
 
 
@@ -60,3 +61,24 @@ async def test_sends_fail_closed_while_the_vault_is_sealed_and_work_again_by_the
             assert load.history.stored[-1] == Sight(load.conversation, 3, CANARY)
     assert await asyncio.to_thread(places_of, CANARY, platform) == []
     platform.wait_until_ready()
+
+
+async def test_warm_conversations_go_on_while_the_vault_is_sealed_and_cold_ones_wait(town: Town) -> None:
+    vault = town.platform.openbao()
+    async with loaded(town, people=2, senders=2, rooms=2) as load:
+        warm, cold = load.conversations
+        await load.send(0, conversation=warm)
+        await load.send(1, conversation=warm)
+        with sealed(vault):
+            await load.send(0, conversation=warm)
+            await load.send(1, conversation=warm)
+            waiting = asyncio.create_task(load.send(0, CANARY_OF_COLD, conversation=cold))
+            with pytest.raises(Refused) as refused:
+                await load.clients[1].post(cold, CANARY_OF_COLD)
+            assert refused.value.problem.status == 503
+            assert not waiting.done()
+        ack = await waiting
+        assert ack.conversation == cold
+        assert defects_of(await load.settled()) == []
+    assert await asyncio.to_thread(places_of, CANARY_OF_COLD, town.platform) == []
+    await asyncio.to_thread(town.platform.wait_until_ready)
