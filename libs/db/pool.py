@@ -93,6 +93,9 @@ class _Pool:
             name=name,
             timeout=wait_seconds,
             reconnect_timeout=_RECONNECT_SECONDS,
+            # With a reset a worker of the pool takes connections back, and giving one back never waits.
+            # Without, whoever is cancelled while he waits for the pool's lock takes it with him for ever.
+            reset=_as_it_is,
         )
 
     async def open(self) -> None:
@@ -165,8 +168,7 @@ class _Pool:
             except psycopg.OperationalError:
                 await self._pool.putconn(connection)
             except BaseException:
-                await self._undo(connection)
-                await self._pool.putconn(connection)
+                await self._pool.putconn(connection)  # which ends what is unfinished
                 raise
             else:
                 return connection
@@ -282,6 +284,10 @@ class CrossingDatabase:
         An unfinished transaction is rolled back at the end. Raises DatabaseUnavailable.
         """
         return self._pool.lease()
+
+
+async def _as_it_is(_connection: AsyncConnection[Row]) -> None:
+    """Reset nothing: the pool itself ends what is unfinished on a connection that it takes back."""
 
 
 def _opening_of(tenant: object) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import random
 import signal
 from collections.abc import AsyncIterator
 from uuid import uuid4
@@ -139,6 +140,36 @@ async def test_connections_that_died_while_idle_are_lent_to_nobody(
     async with crossing.lease() as connection, connection.pipeline():
         await connection.execute("SELECT 1")
         assert connection.info.backend_pid not in pids
+
+
+@pytest.mark.parametrize("way", ["begin", "lease"])
+async def test_a_connection_outlives_everybody_who_is_cancelled_with_it(
+    crossing: CrossingDatabase, way: str
+) -> None:
+    async def work() -> None:
+        if way == "begin":
+            async with crossing.begin() as tx:
+                await tx.fetch_one("SELECT 1 AS one")
+        else:
+            async with crossing.lease() as connection, connection.pipeline():
+                await connection.execute("BEGIN")
+                await connection.execute("SELECT 1")
+                await connection.execute("COMMIT")
+
+    chance = random.Random(3)
+
+    async def cut_short() -> None:
+        working = asyncio.create_task(work())
+        await asyncio.sleep(chance.random() * 0.01)
+        while not working.done():  # the driver swallows a cancellation now and then
+            working.cancel()
+            await asyncio.wait({working}, timeout=1)
+
+    for _ in range(60):
+        await asyncio.gather(*(cut_short() for _ in range(30)))
+    async with asyncio.timeout(5):
+        async with crossing.begin(), crossing.begin():  # both of its two connections are there
+            pass
 
 
 async def test_a_leased_connection_commits_by_itself_and_loses_what_was_not_finished(
