@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from libs.authn.actor import Actor
 from libs.contracts.socket import CloseCode
@@ -108,5 +108,12 @@ class Socket:
             while self._queue:
                 frame = self._queue.popleft()
                 self._waiting_bytes -= len(frame)
-                await self._websocket.send({"type": "websocket.send", "text": frame})
+                await self._write(frame)
             self._room.set()
+
+    async def _write(self, frame: str) -> None:
+        """Write one frame. Raises WebSocketDisconnect, also where the server has ended the socket already."""
+        try:
+            await self._websocket.send({"type": "websocket.send", "text": frame})
+        except RuntimeError:  # ASGI's word for a message after the close that a broken frame brought about
+            raise WebSocketDisconnect(CloseCode.MALFORMED) from None

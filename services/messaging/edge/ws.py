@@ -93,7 +93,7 @@ class SocketEdge:
         try:
             hello, socket = await self._greeted(websocket)
         except Refusal as refusal:
-            await websocket.close(refusal.code)
+            await _close(websocket, refusal.code)
         except WebSocketDisconnect:
             return
         else:
@@ -146,9 +146,7 @@ class SocketEdge:
             for task in tasks:
                 task.cancel()
             self.deliver.closed(socket)
-        with contextlib.suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
-            async with asyncio.timeout(CLOSE_SECONDS):  # a peer that reads nothing gets no farewell
-                await websocket.close(code)
+        await _close(websocket, code)
 
     async def _resume(self, hello: Hello, socket: Socket) -> None:
         """Send what was missed, then go live; a gateway that cannot do so asks to try later."""
@@ -249,6 +247,13 @@ def _limit_of(frame: Hello | Sync) -> int:
 
 def _refuse(socket: Socket, problem: Problem, ref: str | None) -> None:
     socket.push(encode_frame(Error(problem=problem, ref=ref)))
+
+
+async def _close(websocket: WebSocket, code: CloseCode) -> None:
+    """Say goodbye; a peer that reads nothing gets none, and neither does one that is cut off already."""
+    with contextlib.suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await websocket.close(code)
 
 
 async def _text_of(websocket: WebSocket) -> str:
