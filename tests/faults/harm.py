@@ -49,10 +49,9 @@ def child_killed(title: str, cluster: str = "postgres") -> Harm:
     """Kill one process below a postmaster, which then starts all of them anew."""
 
     def harm(platform: Platform) -> None:
-        found = _children_of(platform, cluster, title)
-        assert found, f"{cluster} has no {title}"
+        wait_until(lambda: _children_of(platform, cluster, title) != [], f"{cluster} has no {title}")
         before = _children_of(platform, cluster, "checkpointer")
-        os.kill(found[0], signal.SIGKILL)
+        os.kill(_children_of(platform, cluster, title)[0], signal.SIGKILL)
         # the postmaster needs a moment to notice; then nothing of before is left
         wait_until(
             lambda: (

@@ -212,6 +212,7 @@ async def loaded(
         for number, client in enumerate(clients):
             own = places[number % len(places) :] + places[: number % len(places)]
             device = client.device(load.show_to(f"person {number}"), gateways=own)
-            await stack.enter_async_context(device)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await stack.enter_async_context(device)
             load.devices.append(device)
         yield load
