@@ -29,7 +29,7 @@ HARMS: Final[dict[str, Harm]] = {
     **{f"{name} killed": killed(name) for name in (*SERVICES, *ENGINES)},
     **{f"{title} of PostgreSQL killed": child_killed(title) for title in (*BACKENDS, *KEEPERS)},
     "checkpointer of the keys' PostgreSQL killed": child_killed("checkpointer", "keys-postgres"),
-    "keys_app of the keys' PostgreSQL killed": child_killed("keys_app", "keys-postgres"),
+    "keys_publisher of the keys' PostgreSQL killed": child_killed("keys_publisher", "keys-postgres"),
     "valkey flushed": flushed,
     "valkey stopped": stopped("valkey"),
     "PostgreSQL's postmaster stopped": stopped("postgres"),
