@@ -55,7 +55,8 @@ class Converse:
         """
         self._access.access_creation(actor)
         participants = decide_participants(actor.principal, others, kind)
-        await self._require_known(actor, participants)
+        # the creator's own token vouches for him, also while the directory's news of him is under way
+        await self._require_known(actor, participants[1:])
         conversation = (
             direct_conversation_of(actor.tenant, participants[0], participants[1])
             if kind is ConversationKind.DIRECT

@@ -174,3 +174,10 @@ async def test_an_epoch_key_is_named_by_the_event_and_the_payload(one: Gateway, 
     ((dek,),) = one.rows("SELECT DISTINCT dek FROM messaging.payload WHERE conversation = %s", plans)
     (body,) = one.rows("SELECT body FROM messaging.outbox ORDER BY position DESC LIMIT 1")[0]
     assert str(dek).encode() in body
+
+
+async def test_whoever_was_just_provisioned_begins_conversations_before_his_news_arrives(
+    one: Gateway, people: Three, tenant: TenantId
+) -> None:
+    newcomer = person(tenant)
+    assert await one.group(newcomer, people[0])
