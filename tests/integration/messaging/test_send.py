@@ -180,4 +180,6 @@ async def test_whoever_was_just_provisioned_begins_conversations_before_his_news
     one: Gateway, people: Three, tenant: TenantId
 ) -> None:
     newcomer = person(tenant)
-    assert await one.group(newcomer, people[0])
+    plans = await one.group(newcomer, people[0])
+    standing, _ = await one.core.read.conversation(newcomer, plans)
+    assert standing.takes_part
