@@ -13,7 +13,13 @@ from services.runner.bench.messaging import shares_of
 from services.runner.bench.processes import kind_of, processor_seconds, proportional_bytes
 from services.runner.errors import RunnerError
 
-BUSY = "sum(range(3_000_000)); print('done', flush=True); import time; time.sleep(60)"
+BUSY = """
+import time
+while time.process_time() < 0.1:  # the kernel counts in ticks of 0.01 s
+    sum(range(10_000))
+print("done", flush=True)
+time.sleep(60)
+"""
 
 
 @pytest.fixture
