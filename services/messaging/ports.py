@@ -143,10 +143,6 @@ class LogReader(Protocol):
         """Return at most `limit` entries with `after` < seq ≤ `until`, in order."""
         ...
 
-    async def find_head(self, key: ConversationKey) -> Head | None:
-        """Return where a conversation stands."""
-        ...
-
     async def unknown_principals(
         self, tenant: TenantId, principals: Sequence[PrincipalId]
     ) -> list[PrincipalId]:

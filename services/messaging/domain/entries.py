@@ -52,19 +52,20 @@ class Draft:
     `members_version` is the version of the membership under which it was decided. `sealed` is the record
     of the body (an envelope, never clear text) under the data key `dek`; `body_commitment` covers the
     clear body; `metadata_salt` (16 bytes) salts the commitment to the metadata, and lies inside `sealed`
-    where there is a body. `fingerprint` is a keyed hash of the body, which tells a repeated send from a
+    where there is a body. `creates` is the kind of the conversation that the draft begins, None for every
+    other act. `fingerprint` is a keyed hash of the body, which tells a repeated send from a
     conflict.
     """
 
     key: ConversationKey
     kind: EntryKind
-    conversation_kind: ConversationKind
     message: MessageId
     actor: PrincipalId
     device: DeviceId | None
     sent_at: datetime
     members_version: int
     metadata_salt: bytes
+    creates: ConversationKind | None = None
     client_id: UUID | None = None
     fingerprint: bytes = b""
     subjects: tuple[PrincipalId, ...] = ()

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from libs.db.errors import DatabaseUnavailable
 from libs.db.pool import CrossingDatabase
 from libs.kernel.ids import ConversationId, PrincipalId, TenantId
 from services.messaging.domain.entries import ConversationKey
-from services.messaging.domain.errors import LogUnavailable
+from services.messaging.store.unavailable import log_unavailable
 
 _POSITIONS = """
     SELECT h.tenant, h.conversation, h.last_seq
@@ -34,11 +33,9 @@ class PostgresHeads:
         if not keys:
             return {}
         columns = ([key.tenant for key in keys], [key.conversation for key in keys])
-        try:
+        with log_unavailable():
             async with self._database.begin() as tx:
                 rows = await tx.fetch_all(_POSITIONS, columns)
-        except DatabaseUnavailable as error:
-            raise LogUnavailable from error
         return {
             ConversationKey(TenantId(row.tenant), ConversationId(row.conversation)): row.last_seq
             for row in rows
@@ -51,11 +48,9 @@ class PostgresHeads:
         if not principals:
             return []
         columns = ([tenant for tenant, _ in principals], [principal for _, principal in principals])
-        try:
+        with log_unavailable():
             async with self._database.begin() as tx:
                 rows = await tx.fetch_all(_JOINED, columns)
-        except DatabaseUnavailable as error:
-            raise LogUnavailable from error
         return [
             (
                 ConversationKey(TenantId(row.tenant), ConversationId(row.conversation)),

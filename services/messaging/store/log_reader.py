@@ -4,14 +4,12 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from libs.db.errors import DatabaseUnavailable
 from libs.db.pool import TenantDatabase, Transaction
 from libs.kernel.ids import ConversationId, DeviceId, MessageId, PrincipalId, TenantId
 from services.messaging.domain.entries import ConversationKey, ConversationKind, EntryKind
-from services.messaging.domain.errors import LogUnavailable
-from services.messaging.domain.log import Head
 from services.messaging.domain.membership import Span, Standing
 from services.messaging.ports import ConversationState, MarkState, StoredEntry
+from services.messaging.store.unavailable import log_unavailable
 
 _STANDINGS = """
     SELECT s.conversation, h.kind, h.last_seq, h.members_version,
@@ -37,10 +35,6 @@ _ENTRIES = """
         ON p.tenant = e.tenant AND p.conversation = e.conversation AND p.seq = e.seq AND p.sent_at = e.sent_at
      WHERE e.tenant = %s AND e.conversation = %s AND e.seq > %s AND e.seq <= %s
      ORDER BY e.seq LIMIT %s"""
-
-_HEAD = """
-    SELECT last_seq, members_version FROM messaging.conversation_head
-     WHERE tenant = %s AND conversation = %s"""
 
 _KNOWN_PRINCIPALS = """
     SELECT principal FROM messaging.principal WHERE tenant = %s AND principal = ANY (%s) AND active"""
@@ -78,12 +72,6 @@ class PostgresLogReader:
             rows = await tx.fetch_all(_ENTRIES, (*key, after, until, limit))
         return [_stored(row) for row in rows]
 
-    async def find_head(self, key: ConversationKey) -> Head | None:
-        """Return where a conversation stands."""
-        async with self._begin(key.tenant) as tx:
-            row = await tx.fetch_one(_HEAD, key)
-        return None if row is None else Head(row.last_seq, row.members_version)
-
     async def unknown_principals(
         self, tenant: TenantId, principals: Sequence[PrincipalId]
     ) -> list[PrincipalId]:
@@ -114,11 +102,9 @@ class PostgresLogReader:
 
     @contextlib.asynccontextmanager
     async def _begin(self, tenant: TenantId) -> AsyncIterator[Transaction]:
-        try:
+        with log_unavailable():
             async with self._database.begin(tenant) as tx:
                 yield tx
-        except DatabaseUnavailable as error:
-            raise LogUnavailable from error
 
 
 def _standing(row: Any) -> Standing:

@@ -12,15 +12,15 @@ from psycopg import AsyncConnection
 
 from libs.contracts.events import CommittedEntry, EntriesCommitted, encode
 from libs.db.arrays import bigints, booleans, byteas, instants, integers, smallints, texts, uuids
-from libs.db.errors import DatabaseUnavailable, TransactionAborted
+from libs.db.errors import TransactionAborted
 from libs.db.pool import CrossingDatabase
 from libs.events.outbox import append_statement, arrays_of
 from libs.events.records import OutboxRecord, partition_of
 from libs.kernel.clock import Clock
 from libs.kernel.ids import ConversationId, Ids, MessageId, PrincipalId, TenantId
 from services.messaging.domain.entries import ClientKey, ConversationKey, ConversationKind, Entry, EntryKind
-from services.messaging.domain.errors import LogUnavailable
 from services.messaging.domain.log import Head, KnownSend
+from services.messaging.store.unavailable import log_unavailable
 
 _CREATE_HEADS = """
     INSERT INTO messaging.conversation_head (tenant, conversation, kind)
@@ -103,7 +103,7 @@ class PostgresLogWriter:
         Raises LogUnavailable when the connection is lost. Whether it was committed may then be unknown:
         senders repeat their client ids and learn it.
         """
-        try:
+        with log_unavailable():
             async with self._database.lease() as connection:
                 async with connection.pipeline():
                     await connection.execute("BEGIN")
@@ -112,8 +112,6 @@ class PostgresLogWriter:
                 # An aborted transaction answers COMMIT with ROLLBACK and no error.
                 if committed.statusmessage != "COMMIT":
                     raise TransactionAborted("messaging_writer")
-        except DatabaseUnavailable as error:
-            raise LogUnavailable from error
 
 
 class PostgresLogTransaction:

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 from libs.db.arrays import bigints, instants, uuids
-from libs.db.errors import DatabaseUnavailable
 from libs.db.pool import CrossingDatabase
-from services.messaging.domain.errors import LogUnavailable
 from services.messaging.domain.receipts import Advance, MarkKey
+from services.messaging.store.unavailable import log_unavailable
 
 _ADVANCE = """
     WITH wanted AS MATERIALIZED (
@@ -57,8 +56,6 @@ class PostgresMarks:
             bigints([advance.read for advance in advances.values()]),
             instants([advance.at for advance in advances.values()]),
         )
-        try:
+        with log_unavailable():
             async with self._database.begin() as tx:
                 await tx.execute(_ADVANCE, columns)
-        except DatabaseUnavailable as error:
-            raise LogUnavailable from error

@@ -2,9 +2,8 @@
 
 from datetime import date
 
-from libs.db.errors import DatabaseUnavailable
 from libs.db.pool import CrossingDatabase
-from services.messaging.domain.errors import LogUnavailable
+from services.messaging.store.unavailable import log_unavailable
 
 _MAKE = "SELECT messaging.make_payload_months(%s, %s)"
 MONTHS_AHEAD = 3
@@ -19,8 +18,6 @@ class PostgresMonths:
 
     async def make_ahead(self, today: date) -> None:
         """Make this month and the next two, where they are missing."""
-        try:
+        with log_unavailable():
             async with self._database.begin() as tx:
                 await tx.execute(_MAKE, (today, MONTHS_AHEAD))
-        except DatabaseUnavailable as error:
-            raise LogUnavailable from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from libs.kernel.errors import DomainError
-from services.messaging.domain.entries import ConversationKey, ConversationKind, Draft, Entry, EntryKind
+from services.messaging.domain.entries import ConversationKey, ConversationKind, Draft, Entry
 from services.messaging.domain.errors import LogUnavailable, Overloaded
 from services.messaging.domain.log import (
     Appended,
@@ -174,9 +174,7 @@ class SpreadCommit:
 
 def _created(drafts: Sequence[Draft]) -> dict[ConversationKey, ConversationKind]:
     """Return the conversations that these drafts create."""
-    return {
-        draft.key: draft.conversation_kind for draft in drafts if draft.kind is EntryKind.CONVERSATION_CREATED
-    }
+    return {draft.key: draft.creates for draft in drafts if draft.creates is not None}
 
 
 def _resolve(pending: Pending, outcome: Appended | Repeated) -> None:

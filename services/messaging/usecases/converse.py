@@ -62,20 +62,20 @@ class Converse:
             if kind is ConversationKind.DIRECT
             else group_conversation_of(actor.tenant, actor.principal, client_id)
         )
+        body = None if name is None else body_bytes(Body(name=name))
         draft = await self._seal(
             Act(
                 key=ConversationKey(actor.tenant, conversation),
                 kind=EntryKind.CONVERSATION_CREATED,
-                conversation_kind=kind,
                 actor=actor.principal,
                 device=actor.device,
                 members_version=0,
-                body=None if name is None else body_bytes(Body(name=name)),
+                creates=kind,
+                body=body,
                 subjects=participants,
             )
         )
-        outcome = await self._committed(draft, _unchanged, name)
-        return conversation, outcome
+        return conversation, await self._committed(draft, _unchanged, body)
 
     async def add(
         self, actor: Actor, conversation: ConversationId, wanted: Sequence[PrincipalId]
@@ -84,9 +84,6 @@ class Converse:
 
         Raises ConversationNotFound, DirectIsFixed, SizeRefused, ParticipantUnknown or LogUnavailable.
         """
-        # access first: a stranger learns nothing, not even who is known here
-        await self._access.access_conversation(actor, conversation, CHANGE)
-        await self._require_known(actor, wanted)
         return await self._change(actor, conversation, wanted, EntryKind.PARTICIPANTS_ADDED, decide_added)
 
     async def remove(
@@ -110,6 +107,8 @@ class Converse:
     ) -> int | None:
         async def decided() -> tuple[Standing, tuple[PrincipalId, ...]]:
             key, standing = await self._access.access_conversation(actor, conversation, CHANGE)
+            if kind is EntryKind.PARTICIPANTS_ADDED:  # after access: a stranger learns not even who is known
+                await self._require_known(actor, named)
             present = await self._reader.participants(key)
             return standing, decide(conversation, standing.kind, present, named)
 
@@ -124,18 +123,16 @@ class Converse:
             Act(
                 key=ConversationKey(actor.tenant, conversation),
                 kind=kind,
-                conversation_kind=standing.kind,
                 actor=actor.principal,
                 device=actor.device,
                 members_version=standing.members_version,
                 subjects=subjects,
             )
         )
-        return await self._committed(draft, redecide, None)
+        return await self._committed(draft, redecide)
 
-    async def _committed(self, draft: Draft, redecide: Redecide, name: str | None) -> int:
+    async def _committed(self, draft: Draft, redecide: Redecide, body: bytes | None = None) -> int:
         done: asyncio.Future[Appended | Repeated] = asyncio.get_running_loop().create_future()
-        body = None if name is None else body_bytes(Body(name=name))
         self._commit.submit(Pending(draft, done, redecide, body))
         match await done:
             case Appended(entry):

@@ -22,10 +22,10 @@ class Act:
 
     key: ConversationKey
     kind: EntryKind
-    conversation_kind: ConversationKind
     actor: PrincipalId
     device: DeviceId | None
     members_version: int
+    creates: ConversationKind | None = None
     body: bytes | None = None
     client_id: UUID | None = None
     subjects: Sequence[PrincipalId] = ()
@@ -76,7 +76,7 @@ class Seal:
         return Draft(
             key=act.key,
             kind=act.kind,
-            conversation_kind=act.conversation_kind,
+            creates=act.creates,
             message=MessageId(self._ids.uuid7()),
             actor=act.actor,
             device=act.device,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from libs.contracts.socket import Body, body_bytes
 from libs.kernel.ids import ConversationId, MessageId, instant_of
-from services.messaging.domain.entries import ConversationKey, ConversationKind, Draft, EntryKind
+from services.messaging.domain.entries import ConversationKey, Draft, EntryKind
 from services.messaging.domain.log import Appended, Repeated, Stale
 from services.messaging.ports import Actor
 from services.messaging.usecases.access import SEND, Access
@@ -55,7 +55,6 @@ class SendMessage:
             Act(
                 key=key,
                 kind=EntryKind.MESSAGE_CREATED,
-                conversation_kind=ConversationKind.GROUP,
                 actor=actor.principal,
                 device=actor.device,
                 members_version=version,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
 from libs.kernel.ids import ConversationId, DeviceId, MessageId, PrincipalId, TenantId
-from services.messaging.domain.entries import ConversationKey, ConversationKind, Draft, EntryKind
+from services.messaging.domain.entries import ConversationKey, Draft, EntryKind
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TENANT = TenantId(UUID("01900000-0000-7000-8000-000000000001"))
@@ -33,7 +33,6 @@ def draft(
     return Draft(
         key=key_of(conversation),
         kind=kind,
-        conversation_kind=ConversationKind.GROUP,
         message=MessageId(named(message)),
         actor=PrincipalId(named(actor)),
         device=DeviceId(named(f"{actor}'s phone")),
