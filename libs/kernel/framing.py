@@ -7,4 +7,5 @@ _LENGTH = struct.Struct(">I")
 
 def framed(*parts: bytes) -> bytes:
     """Return the parts, each behind its length (4 bytes, big-endian), so that no two lists collide."""
-    return b"".join(piece for part in parts for piece in (_LENGTH.pack(len(part)), part))
+    length = _LENGTH.pack
+    return b"".join([length(len(part)) + part for part in parts])

@@ -87,7 +87,7 @@ class _World:
         self.metrics, self.tracing = Metrics(SERVICE), Tracing(SERVICE)
         self.pool = TenantDatabase(settings.database, SERVICE)
         self.resolving = CrossingDatabase(settings.database_resolver, f"{SERVICE}-resolver")
-        self.publishing = CrossingDatabase(settings.database_publisher, f"{SERVICE}-publisher")
+        self.publishing = CrossingDatabase(settings.database_publisher, f"{SERVICE}-publisher", by_key=True)
         self.redis = Redis.from_url(settings.redis.reveal(), socket_connect_timeout=_REDIS_SECONDS)
         seed = base64.b64decode(settings.service_key.reveal(), validate=True)
         signer = ServiceTokenSigner(SERVICE, seed, clock, self.ids)

@@ -43,7 +43,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
     metrics, tracing = Metrics(SERVICE), Tracing(SERVICE)
 
     database = TenantDatabase(settings.database, SERVICE)
-    publishing = CrossingDatabase(settings.database_publisher, f"{SERVICE}-publisher")
+    publishing = CrossingDatabase(settings.database_publisher, f"{SERVICE}-publisher", by_key=True)
     redis = Redis.from_url(settings.redis.reveal())
     vault = TransitVault(_vault_access_of(settings), clock, metrics)
     keystore = PostgresKeystore(database, clock, ids, tracing)

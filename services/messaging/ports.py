@@ -87,8 +87,16 @@ class LogTransaction(Protocol):
 class LogWriter(Protocol):
     """Writes the conversation log, for all tenants; it can read no body."""
 
+    async def append_where(self, entries: Sequence[Entry], heads: Mapping[ConversationKey, Head]) -> bool:
+        """Commit messages at once if the heads of their conversations stand as said.
+
+        Return False, and write nothing, if one stands elsewhere or one of the client ids is known. Raises
+        LogUnavailable when the database is gone.
+        """
+        ...
+
     def begin(self) -> AbstractAsyncContextManager[LogTransaction]:
-        """Begin a group commit. Raises LogUnavailable when the database is gone."""
+        """Begin a group commit that locks first. Raises LogUnavailable when the database is gone."""
         ...
 
 

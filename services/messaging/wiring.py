@@ -94,7 +94,7 @@ def core_of(
     randomness = SystemRandomness()
     ids = SystemIds(clock, randomness)
     app_database = TenantDatabase(settings.database, settings.gateway)
-    writer_database = CrossingDatabase(settings.database_writer, f"{settings.gateway}-writer")
+    writer_database = CrossingDatabase(settings.database_writer, f"{settings.gateway}-writer", by_key=True)
     reader = PostgresLogReader(app_database)
     keys = KeyServiceKeys(
         keys_service,
@@ -108,7 +108,9 @@ def core_of(
     live = RedisLive(redis, settings.gateway, settings.live_channels)
     deliver = Deliver(reader, keys, live, background.spawn)
     log_writer = PostgresLogWriter(writer_database, ids, clock)
-    commit = SpreadCommit([GroupCommit(log_writer, deliver.committed) for _ in range(settings.writers)])
+    commit = SpreadCommit(
+        [GroupCommit(log_writer, deliver.committed, deliver.find_head) for _ in range(settings.writers)]
+    )
     seal = Seal(keys, ids, randomness, clock)
     return Core(
         app_database=app_database,
@@ -223,8 +225,8 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
     identity_service = ServiceClient(
         settings.identity_url, "identity", ServiceTokenSigner(SERVICE, _seed_of(settings), clock, ids)
     )
-    publishing = CrossingDatabase(settings.database_publisher, "messaging-publisher")
-    projecting = CrossingDatabase(settings.database_projector, "messaging-projector")
+    publishing = CrossingDatabase(settings.database_publisher, "messaging-publisher", by_key=True)
+    projecting = CrossingDatabase(settings.database_projector, "messaging-projector", by_key=True)
     publisher = Publisher(
         publishing, redis, SERVICE, consumers=CONSUMERS[SERVICE], clock=clock, metrics=metrics
     )

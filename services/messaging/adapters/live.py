@@ -16,15 +16,8 @@ MOST_WAITING = 10_000
 _PATIENCE_SECONDS = 0.5
 
 
-class _Posted(msgspec.Struct, array_like=True, frozen=True):
-    """What one gateway tells the others at a time."""
-
-    gateway: str
-    batches: list[LiveBatch]
-
-
 _ENCODER = msgspec.msgpack.Encoder(uuid_format="bytes")
-_DECODER = msgspec.msgpack.Decoder(_Posted)
+_DECODER = msgspec.msgpack.Decoder(list[LiveBatch])
 
 
 class RedisLive:
@@ -33,7 +26,8 @@ class RedisLive:
     def __init__(self, redis: Redis, gateway: str, channels: int) -> None:
         """Speak for `gateway` on `channels` channels of `redis`."""
         self._redis = redis
-        self._gateway = gateway
+        # Before each post: who hears himself need not read on.
+        self._mark = gateway.encode() + b"\0"
         self._channels = channels
         self._waiting: deque[LiveBatch] = deque(maxlen=MOST_WAITING)
         self._wake = asyncio.Event()
@@ -62,7 +56,7 @@ class RedisLive:
         try:
             pipeline = self._redis.pipeline(transaction=False)
             for channel, of_channel in by_channel.items():
-                pipeline.publish(channel, _ENCODER.encode(_Posted(self._gateway, of_channel)))
+                pipeline.publish(channel, self._mark + _ENCODER.encode(of_channel))
             await pipeline.execute()
         except (RedisError, OSError) as error:
             self._log.warning("live entries dropped", batches=len(batches), reason=type(error).__name__)
@@ -84,14 +78,14 @@ class RedisLive:
             await asyncio.sleep(_PATIENCE_SECONDS)
 
     def _hand_on(self, data: bytes, arrived: Callable[[LiveBatch], None]) -> None:
+        if data.startswith(self._mark):
+            return
         try:
-            posted = _DECODER.decode(data)
+            batches = _DECODER.decode(data.partition(b"\0")[2])
         except msgspec.DecodeError:
             self._log.error("live entries unreadable")
             return
-        if posted.gateway == self._gateway:
-            return
-        for batch in posted.batches:
+        for batch in batches:
             arrived(batch)
 
     def _channel_of(self, batch: LiveBatch) -> str:

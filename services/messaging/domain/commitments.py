@@ -23,7 +23,7 @@ def metadata_of(draft: Draft, seq: int) -> bytes:
     return (
         f'{{"actor":"{draft.actor}","conversation":"{draft.key.conversation}","kind":{int(draft.kind)},'
         f'"message":"{draft.message}","revision":{draft.revision},'
-        f'"sent_at":"{draft.sent_at:%Y-%m-%dT%H:%M:%S.%fZ}","seq":{seq},"subjects":[{subjects}],'
+        f'"sent_at":"{draft.sent_at.replace(tzinfo=None).isoformat(timespec="microseconds")}Z","seq":{seq},"subjects":[{subjects}],'
         f'"tenant":"{draft.key.tenant}"}}'
     ).encode()
 

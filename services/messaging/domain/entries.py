@@ -36,6 +36,10 @@ class ConversationKey(NamedTuple):
     tenant: TenantId
     conversation: ConversationId
 
+    def __hash__(self) -> int:
+        """Return a hash of the conversation alone, which no two tenants share: this is looked up all day."""
+        return hash(self.conversation.int)
+
 
 class ClientKey(NamedTuple):
     """Names one send by the id that the client gave it."""
@@ -43,6 +47,10 @@ class ClientKey(NamedTuple):
     tenant: TenantId
     principal: PrincipalId
     client_id: UUID
+
+    def __hash__(self) -> int:
+        """Return a hash of the client's own id alone: two senders choose the same one once in an age."""
+        return hash(self.client_id.int)
 
 
 @dataclass(frozen=True, slots=True)

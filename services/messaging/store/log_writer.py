@@ -1,26 +1,29 @@
-"""The group commit in PostgreSQL: two round trips for a batch, whatever its size.
+"""The group commit in PostgreSQL: one round trip for a batch, whatever its size, or two that lock first.
 
 The writer's role crosses tenants. It may insert entries and payloads, advance heads and read ids; it can
 read no body. The tenant of an entry is that of its locked head.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from psycopg import AsyncConnection
+from psycopg.errors import UniqueViolation
 
 from libs.contracts.events import CommittedEntry, EntriesCommitted, encode
 from libs.db.arrays import bigints, booleans, byteas, instants, integers, smallints, texts, uuids
 from libs.db.errors import TransactionAborted
 from libs.db.pool import CrossingDatabase
-from libs.events.outbox import append_statement, arrays_of
+from libs.events.outbox import arrays_of, insert_records, move_heads
 from libs.events.records import OutboxRecord, partition_of
 from libs.kernel.clock import Clock
 from libs.kernel.ids import ConversationId, Ids, MessageId, PrincipalId, TenantId
 from services.messaging.domain.entries import ClientKey, ConversationKey, ConversationKind, Entry, EntryKind
 from services.messaging.domain.log import Head, KnownSend
 from services.messaging.store.unavailable import log_unavailable
+
+Parameters = Callable[[Sequence[Entry], Mapping[ConversationKey, Head]], tuple[bytes, ...]]
 
 _CREATE_HEADS = """
     INSERT INTO messaging.conversation_head (tenant, conversation, kind)
@@ -41,15 +44,30 @@ _FIND_SENDS = """
       JOIN unnest(%s::uuid[], %s::uuid[], %s::uuid[]) AS k (tenant, principal, client_id)
         ON s.tenant = k.tenant AND s.principal = k.principal AND s.client_id = k.client_id"""
 
-_APPEND = """
-    WITH new AS MATERIALIZED (
-        SELECT * FROM unnest(
+_HOLDS = "(SELECT holds FROM decided)"
+
+# Whether the heads stand as expected is decided by the statement itself, behind their locks; then it writes
+# everything or nothing. One statement, because each costs the driver and the server about as much as ten rows.
+_APPEND = f"""
+    WITH expected AS MATERIALIZED (
+        SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[])
+            AS k (tenant, conversation, last_seq, members_version)
+    ), locked AS MATERIALIZED (
+        SELECT h.last_seq = k.last_seq AND h.members_version = k.members_version AS stands
+          FROM messaging.conversation_head h
+          JOIN expected k ON h.tenant = k.tenant AND h.conversation = k.conversation
+         ORDER BY h.tenant, h.conversation FOR UPDATE OF h
+    ), decided AS MATERIALIZED (
+        SELECT (SELECT count(*) FROM locked WHERE stands) = (SELECT count(*) FROM expected) AS holds
+    ), new AS MATERIALIZED (
+        SELECT n.* FROM decided, unnest(
             %s::uuid[], %s::uuid[], %s::bigint[], %s::smallint[], %s::integer[], %s::uuid[], %s::uuid[],
             %s::uuid[], %s::timestamptz[], %s::bigint[], %s::text[], %s::bytea[], %s::bytea[], %s::bytea[],
             %s::uuid[], %s::bytea[], %s::uuid[], %s::bytea[])
             AS n (tenant, conversation, seq, kind, revision, message, actor, device, sent_at, members_version,
                   subjects, metadata_salt, metadata_commitment, body_commitment, client_id, fingerprint,
                   dek, sealed)
+         WHERE decided.holds
     ), sends AS (
         INSERT INTO messaging.client_send
                (tenant, principal, client_id, conversation, seq, message, fingerprint)
@@ -66,12 +84,15 @@ _APPEND = """
                        n.tenant, n.conversation, n.seq, n.members_version
                   FROM new n ORDER BY n.tenant, n.conversation, n.seq DESC) last
          WHERE h.tenant = last.tenant AND h.conversation = last.conversation
-    )
-    INSERT INTO messaging.entry (tenant, conversation, seq, kind, revision, message, actor, device, sent_at,
-           members_version, subjects, metadata_salt, metadata_commitment, body_commitment)
-    SELECT n.tenant, n.conversation, n.seq, n.kind, n.revision, n.message, n.actor, n.device, n.sent_at,
-           n.members_version, n.subjects::uuid[], n.metadata_salt, n.metadata_commitment, n.body_commitment
-      FROM new n"""
+    ), entries AS (
+        INSERT INTO messaging.entry (tenant, conversation, seq, kind, revision, message, actor, device,
+               sent_at, members_version, subjects, metadata_salt, metadata_commitment, body_commitment)
+        SELECT n.tenant, n.conversation, n.seq, n.kind, n.revision, n.message, n.actor, n.device, n.sent_at,
+               n.members_version, n.subjects::uuid[], n.metadata_salt, n.metadata_commitment,
+               n.body_commitment
+          FROM new n
+    ), outbox_moved AS ({move_heads("messaging", _HOLDS)}), outbox AS ({insert_records("messaging", _HOLDS)})
+    SELECT holds FROM decided"""
 
 _OPEN_SPANS = """
     INSERT INTO messaging.participant_span (tenant, conversation, principal, from_seq, administrator)
@@ -84,8 +105,6 @@ _CLOSE_SPANS = """
      WHERE s.tenant = k.tenant AND s.conversation = k.conversation AND s.principal = k.principal
        AND s.until_seq IS NULL"""
 
-_APPEND_OUTBOX = append_statement("messaging")
-
 
 class PostgresLogWriter:
     """Writes the log by the `messaging_writer` role."""
@@ -96,9 +115,24 @@ class PostgresLogWriter:
         self._ids = ids
         self._clock = clock
 
+    async def append_where(self, entries: Sequence[Entry], heads: Mapping[ConversationKey, Head]) -> bool:
+        """Commit messages in one round trip if the heads stand as said; return False if nothing was written.
+
+        Nothing is written either when one of their client ids is known. Raises LogUnavailable as `begin`
+        does.
+        """
+        with log_unavailable():
+            async with self._database.lease() as connection:
+                try:
+                    cursor = await connection.execute(_APPEND, self._parameters(entries, heads), binary=True)
+                    row = await cursor.fetchone()
+                except UniqueViolation:
+                    return False
+        return bool(row and row[0])
+
     @contextlib.asynccontextmanager
     async def begin(self) -> AsyncIterator["PostgresLogTransaction"]:
-        """Begin a group commit; COMMIT travels with the last statements.
+        """Begin a group commit that locks first; COMMIT travels with the last statements.
 
         Raises LogUnavailable when the connection is lost. Whether it was committed may then be unknown:
         senders repeat their client ids and learn it.
@@ -107,21 +141,50 @@ class PostgresLogWriter:
             async with self._database.lease() as connection:
                 async with connection.pipeline():
                     await connection.execute("BEGIN")
-                    yield PostgresLogTransaction(connection, self._ids, self._clock)
+                    yield PostgresLogTransaction(connection, self._parameters)
                     committed = await connection.execute("COMMIT")
                 # An aborted transaction answers COMMIT with ROLLBACK and no error.
                 if committed.statusmessage != "COMMIT":
                     raise TransactionAborted("messaging_writer")
 
+    def _parameters(
+        self, entries: Sequence[Entry], heads: Mapping[ConversationKey, Head]
+    ) -> tuple[bytes, ...]:
+        return _columns_of_heads(heads) + _columns_of(entries) + arrays_of(self._events(entries))
+
+    def _events(self, entries: Sequence[Entry]) -> list[OutboxRecord]:
+        """Return one event for each conversation of the commit; it carries references, no bodies."""
+        by_key: dict[ConversationKey, list[Entry]] = {}
+        for entry in entries:
+            by_key.setdefault(entry.draft.key, []).append(entry)
+        return [self._event(key, of_key) for key, of_key in by_key.items()]
+
+    def _event(self, key: ConversationKey, entries: Sequence[Entry]) -> OutboxRecord:
+        part = partition_of(key.tenant, key.conversation)
+        event = EntriesCommitted(
+            conversation=key.conversation,
+            partition=part,
+            members_version=entries[-1].members_version,
+            entries=tuple(_committed_entry(entry) for entry in entries),
+        )
+        body = encode(
+            event,
+            id=self._ids.uuid7(),
+            time=self._clock.now(),
+            tenant=key.tenant,
+            subject=str(key.conversation),
+        )
+        return OutboxRecord(part, key.tenant, event.name, body)
+
 
 class PostgresLogTransaction:
     """One group commit on one connection in pipeline mode."""
 
-    def __init__(self, connection: AsyncConnection[Any], ids: Ids, clock: Clock) -> None:
+    def __init__(self, connection: AsyncConnection[Any], parameters: Parameters) -> None:
         """Write on `connection`, on which a transaction has begun."""
         self._connection = connection
-        self._ids = ids
-        self._clock = clock
+        self._parameters = parameters
+        self._heads: dict[ConversationKey, Head] = {}
 
     async def lock(
         self,
@@ -157,11 +220,12 @@ class PostgresLogTransaction:
             ),
             binary=True,
         )
+        self._heads = {
+            ConversationKey(TenantId(row[0]), ConversationId(row[1])): Head(row[2], row[3])
+            for row in await heads.fetchall()
+        }
         return (
-            {
-                ConversationKey(TenantId(row[0]), ConversationId(row[1])): Head(row[2], row[3])
-                for row in await heads.fetchall()
-            },
+            self._heads,
             {
                 ClientKey(TenantId(row[0]), PrincipalId(row[1]), row[2]): KnownSend(
                     ConversationId(row[3]), row[4], MessageId(row[5]), row[6]
@@ -173,13 +237,11 @@ class PostgresLogTransaction:
     async def append(self, entries: Sequence[Entry]) -> None:
         """Queue the statements of the commit, the outbox last; errors surface when it ends.
 
-        One statement writes the clients' ids, entries, payloads and heads: each one costs the driver and
-        the server about as much as ten rows.
+        The heads are locked as they were found, so that what is expected of them holds.
         """
-        await self._connection.execute(_APPEND, _columns_of(entries))
         if any(entry.draft.kind.changes_members for entry in entries):
             await self._move_spans(entries)
-        await self._connection.execute(_APPEND_OUTBOX, arrays_of(self._events(entries)))
+        await self._connection.execute(_APPEND, self._parameters(entries, self._heads), binary=True)
 
     async def _move_spans(self, entries: Sequence[Entry]) -> None:
         """Open and close spans, in the order of the entries."""
@@ -199,30 +261,6 @@ class PostgresLogTransaction:
                 administrators = [creator and subject == draft.actor for subject in draft.subjects]
                 await self._connection.execute(_OPEN_SPANS, (*named, seqs, booleans(administrators)))
 
-    def _events(self, entries: Sequence[Entry]) -> list[OutboxRecord]:
-        """Return one event for each conversation of the commit; it carries references, no bodies."""
-        by_key: dict[ConversationKey, list[Entry]] = {}
-        for entry in entries:
-            by_key.setdefault(entry.draft.key, []).append(entry)
-        return [self._event(key, of_key) for key, of_key in by_key.items()]
-
-    def _event(self, key: ConversationKey, entries: Sequence[Entry]) -> OutboxRecord:
-        part = partition_of(key.tenant, key.conversation)
-        event = EntriesCommitted(
-            conversation=key.conversation,
-            partition=part,
-            members_version=entries[-1].members_version,
-            entries=tuple(_committed_entry(entry) for entry in entries),
-        )
-        body = encode(
-            event,
-            id=self._ids.uuid7(),
-            time=self._clock.now(),
-            tenant=key.tenant,
-            subject=str(key.conversation),
-        )
-        return OutboxRecord(part, key.tenant, event.name, body)
-
 
 def _committed_entry(entry: Entry) -> CommittedEntry:
     draft = entry.draft
@@ -236,8 +274,18 @@ def _committed_entry(entry: Entry) -> CommittedEntry:
     )
 
 
+def _columns_of_heads(heads: Mapping[ConversationKey, Head]) -> tuple[bytes, ...]:
+    """Return the heads as the first columns of `_APPEND`."""
+    return (
+        uuids([key.tenant for key in heads]),
+        uuids([key.conversation for key in heads]),
+        bigints([head.last_seq for head in heads.values()]),
+        bigints([head.members_version for head in heads.values()]),
+    )
+
+
 def _columns_of(entries: Sequence[Entry]) -> tuple[bytes, ...]:
-    """Return the entries as the columns of `_APPEND`, each a packed array."""
+    """Return the entries as further columns of `_APPEND`, each a packed array."""
     drafts = [entry.draft for entry in entries]
     return (
         uuids([draft.key.tenant for draft in drafts]),

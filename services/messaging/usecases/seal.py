@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -14,6 +14,8 @@ from services.messaging.domain.bodies import Payload, decide_body, packed
 from services.messaging.domain.commitments import SALT_BYTES, commit_to_body
 from services.messaging.domain.entries import ConversationKey, ConversationKind, Draft, EntryKind
 from services.messaging.ports import BodyKey, Keys
+
+FIRST_REVISION = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Seal:
         """Return the act as a draft. Raises KeysUnavailable, and BodyRefused for a body too large."""
         sent_at = self._clock.now()
         if act.body is None:
-            return self._draft(act, sent_at, self._randomness.bytes(SALT_BYTES))
+            return self._bare(act, sent_at)
         decide_body(act.body)
         sealing = self._keys.find_sealing_key(act.key, sent_at) or await self._keys.sealing_key(
             act.key, sent_at
@@ -63,16 +65,28 @@ class Seal:
     ) -> Draft:
         salts = self._randomness.bytes(2 * SALT_BYTES)
         payload = Payload(salts[:SALT_BYTES], salts[SALT_BYTES:], body)
-        draft = self._draft(act, sent_at, payload.metadata_salt)
-        return replace(
-            draft,
+        message = MessageId(self._ids.uuid7())
+        return Draft(
+            key=act.key,
+            kind=act.kind,
+            creates=act.creates,
+            message=message,
+            actor=act.actor,
+            device=act.device,
+            sent_at=sent_at,
+            members_version=act.members_version,
+            metadata_salt=payload.metadata_salt,
+            client_id=act.client_id,
             fingerprint=fingerprint_of(act.key, body, fingerprint_key) if act.client_id else b"",
-            sealed=sealing.seal(packed(payload), act.key, draft.message, draft.revision),
+            subjects=tuple(act.subjects),
+            sealed=sealing.seal(packed(payload), act.key, message, FIRST_REVISION),
             dek=sealing.dek,
             body_commitment=commit_to_body(body, payload.body_salt),
+            revision=FIRST_REVISION,
         )
 
-    def _draft(self, act: Act, sent_at: datetime, metadata_salt: bytes) -> Draft:
+    def _bare(self, act: Act, sent_at: datetime) -> Draft:
+        """Return an act without a body as a draft: there is no seal for its salt to lie in."""
         return Draft(
             key=act.key,
             kind=act.kind,
@@ -82,7 +96,7 @@ class Seal:
             device=act.device,
             sent_at=sent_at,
             members_version=act.members_version,
-            metadata_salt=metadata_salt,
+            metadata_salt=self._randomness.bytes(SALT_BYTES),
             client_id=act.client_id,
             subjects=tuple(act.subjects),
         )

@@ -1,5 +1,6 @@
 """The figures of messaging: acked sends against plain commits, the share of each part, start and memory."""
 
+import asyncio
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,8 @@ SENDERS: Final = "senders"
 ROUNDS: Final = 5
 ROUND_SECONDS: Final = 3.0
 WARM_UP_SECONDS: Final = 2.0
+PAUSE_SECONDS: Final = 1.0
+"""Before each measurement, so that none pays for what the one before left to write out and to publish."""
 SETTLE_SECONDS: Final = 3.0
 LEAST_RATIO: Final = 0.2
 FIRST_START_SECONDS: Final = 20.0
@@ -69,15 +72,13 @@ async def send_figures(facts: Mapping[str, Any], report: Report) -> list[Figure]
         rounds: list[tuple[Round, Round, float]] = []
         for number in range(ROUNDS):
             report(f"round {number + 1} of {ROUNDS}")
+            await asyncio.sleep(PAUSE_SECONDS)
             with spent.counting():
                 sent = await together.round(ROUND_SECONDS)
-            rounds.append(
-                (
-                    sent,
-                    await apart.round(ROUND_SECONDS),
-                    await plain.commits_per_second(ROUND_SECONDS),
-                )
-            )
+            await asyncio.sleep(PAUSE_SECONDS)
+            spread = await apart.round(ROUND_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS)
+            rounds.append((sent, spread, await plain.commits_per_second(ROUND_SECONDS)))
         await together.close()
         await apart.close()
     baseline = statistics.median(commits for _, _, commits in rounds)
