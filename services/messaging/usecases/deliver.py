@@ -15,6 +15,7 @@ from libs.contracts.socket import Entry as ShownEntry
 from libs.kernel.ids import ConversationId, DeviceId, PrincipalId, SessionId, TenantId
 from services.messaging.domain.entries import ConversationKey, Entry
 from services.messaging.domain.feed import Feed
+from services.messaging.domain.log import Head
 from services.messaging.domain.membership import Standing
 from services.messaging.ports import Keys, Live, LiveBatch, LiveEntry, LogReader
 from services.messaging.usecases.commit import Pending
@@ -78,14 +79,15 @@ class Item:
 class Channel:
     """One conversation at this gateway: its order, and the sockets with the `seq` that each has already.
 
-    `attaching` counts the sockets that are being brought up to date; with them the channel stays.
+    `attaching` are the sockets that are being brought up to date: with them the channel stays, and none
+    of them is brought in or taken out by an entry that passes meanwhile.
     """
 
     key: ConversationKey
     members_version: int
     feed: Feed[Item] = field(default_factory=Feed)
     attached: dict[Subscriber, int] = field(default_factory=dict)
-    attaching: int = 0
+    attaching: set[Subscriber] = field(default_factory=set)
     mending: bool = False
 
 
@@ -198,7 +200,7 @@ class Deliver:
             return
         for subject in shown.subjects:
             for socket in self._sockets.get((channel.key.tenant, PrincipalId(subject)), ()):
-                if socket not in channel.attached:
+                if socket not in channel.attached and socket not in channel.attaching:
                     self._join(channel, socket, seq - 1)
 
     def _take_out(self, channel: Channel, shown: ShownEntry) -> None:
@@ -242,45 +244,75 @@ class Deliver:
         """Return every open socket."""
         return list(self._joined)
 
+    def resumed_sockets(self) -> dict[tuple[TenantId, PrincipalId], list[Subscriber]]:
+        """Return, by person, the open sockets that have caught up."""
+        return {person: list(sockets) for person, sockets in self._sockets.items()}
+
     def is_attached(self, socket: Subscriber, key: ConversationKey) -> bool:
         """Tell whether the socket gets the conversation's entries."""
         return key in self._joined.get(socket, ())
 
     async def attach(
         self, socket: Subscriber, key: ConversationKey, standing: Standing, cursor: int, ref: str | None
-    ) -> None:
-        """Bring a socket up to date after `cursor`, and keep it so if its person takes part.
+    ) -> int:
+        """Bring a socket up to date after `cursor`, and keep it so; return how far it has come.
 
         What was missed goes out by pages under `ref`, or by plain entries without one. No entry is left
-        out, and none is written twice.
+        out, and none is written twice: where somebody else attaches this socket already, that is left to
+        him.
         """
         if not standing.takes_part:
-            for after, until in standing.missed(cursor, standing.last_seq):
-                await self._page(socket, key, after, until, ref)
-            return
+            return await self._page_missed(socket, key, standing, cursor, ref)
         channel = self._channels.get(key) or self._channel(key, standing, standing.last_seq)
-        channel.attaching += 1
+        if socket in channel.attached or socket in channel.attaching:
+            return cursor
+        channel.attaching.add(socket)
         try:
-            await self._chase(socket, channel, standing, cursor, ref)
+            return await self._chase(socket, channel, standing, cursor, ref)
         finally:
-            channel.attaching -= 1
+            channel.attaching.discard(socket)
             self._drop_if_deserted(channel)
 
     async def _chase(
         self, socket: Subscriber, channel: Channel, standing: Standing, cursor: int, ref: str | None
-    ) -> None:
-        """Send pages until the channel remembers all that is missed; then join without a pause between."""
-        while missed := standing.missed(cursor, channel.feed.position):
-            after, until = missed[0]
-            passed = channel.feed.since(after) if len(missed) == 1 else None
-            if passed is not None:
-                shown = tuple(item.shown for _, item in passed)
-                socket.push(_page_of(channel.key, shown, ref))
-                break
-            await self._page(socket, channel.key, after, until, ref)
+    ) -> int:
+        """Send pages until the channel remembers all that is missed; then join without a pause between.
+
+        When a change of the membership passed meanwhile, the standing is read again: it may have been
+        this person who was removed.
+        """
+        while socket in self._joined:
+            if channel.members_version > standing.members_version:
+                changed = await self._reader.find_standing(channel.key, socket.principal)
+                if changed is None or not changed.takes_part:
+                    return await self._page_missed(socket, channel.key, changed or standing, cursor, ref)
+                standing = changed
+                continue
+            position = channel.feed.position
+            missed = standing.missed(cursor, position)
+            # What passed may stand in for the log where all of it is his to see.
+            remembered = len(missed) == 1 and missed[0].until == position
+            passed = channel.feed.since(missed[0].after) if remembered else None
+            if missed and passed is None:
+                await self._page(socket, channel.key, *missed[0], ref)
+                cursor = missed[0].until
+                continue
+            if passed:
+                socket.push(_page_of(channel.key, tuple(item.shown for _, item in passed), ref))
+            cursor = max(cursor, position)
+            # A standing may be ahead of what passed here: nothing from before his time is for him.
+            self._join(channel, socket, max(cursor, standing.spans[-1].from_seq - 1))
+            break
+        return cursor
+
+    async def _page_missed(
+        self, socket: Subscriber, key: ConversationKey, standing: Standing, cursor: int, ref: str | None
+    ) -> int:
+        """Send, after `cursor`, what somebody who takes part no more may see; return how far it came."""
+        for after, until in standing.missed(cursor, standing.last_seq):
+            await self._page(socket, key, after, until, ref)
             cursor = until
-        if socket in self._joined and socket not in channel.attached:
-            self._join(channel, socket, max(cursor, channel.feed.position))
+        return cursor
 
     async def _page(
         self, socket: Subscriber, key: ConversationKey, after: int, until: int, ref: str | None
@@ -324,6 +356,11 @@ class Deliver:
         """Return the membership's version as this gateway knows it, if the socket's person takes part."""
         channel = self._channels.get(key)
         return channel.members_version if channel is not None and socket in channel.attached else None
+
+    def find_head(self, key: ConversationKey) -> Head | None:
+        """Return where a log stands as this gateway knows it, or None where nobody listens."""
+        channel = self._channels.get(key)
+        return None if channel is None else Head(channel.feed.position, channel.members_version)
 
     def positions_of(self, keys: Iterable[ConversationKey] | None = None) -> dict[ConversationKey, int]:
         """Return how far conversations were delivered here: those of `keys`, or all."""

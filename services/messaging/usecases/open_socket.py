@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from libs.contracts.socket import HELLO_REF, Page, encode_frame
-from libs.kernel.ids import ConversationId, PrincipalId, TenantId
+from libs.kernel.ids import ConversationId
 from services.messaging.domain.entries import ConversationKey
 from services.messaging.domain.membership import facts_of
 from services.messaging.ports import Actor, Authorization, HeadReader, LogReader
@@ -57,11 +57,7 @@ class OpenSocket:
             if not readable or self._deliver.is_attached(socket, key):
                 continue
             cursor = cursors.get(conversation, 0)
-            await self._deliver.attach(socket, key, standing, cursor, ref)
-            reached[conversation] = max(cursor, self._position(key, standing.last_visible))
-
-    def _position(self, key: ConversationKey, otherwise: int) -> int:
-        return self._deliver.positions_of([key]).get(key, otherwise)
+            reached[conversation] = await self._deliver.attach(socket, key, standing, cursor, ref)
 
     async def sweep(self, keys: list[ConversationKey] | None = None) -> None:
         """Compare what was delivered here with where the logs stand, and read what is missing.
@@ -75,10 +71,11 @@ class OpenSocket:
                 await self._deliver.catch_up(key, last_seq)
 
     async def find_joined(self) -> None:
-        """Attach open sockets to conversations whose invitation was dropped on its way here."""
-        sockets: dict[tuple[TenantId, PrincipalId], list[Subscriber]] = {}
-        for socket in self._deliver.sockets():
-            sockets.setdefault((socket.tenant, socket.principal), []).append(socket)
+        """Attach sockets to conversations whose invitation was dropped on its way here.
+
+        Not those that are still catching up: they know where their device stands, and find it themselves.
+        """
+        sockets = self._deliver.resumed_sockets()
         for key, principal in await self._heads.joined(list(sockets)):
             for socket in sockets[key.tenant, principal]:
                 if not self._deliver.is_attached(socket, key):
