@@ -1,6 +1,5 @@
 """The entries of a conversation's log, and the acts that want to become entries."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from typing import NamedTuple
@@ -53,8 +52,7 @@ class ClientKey(NamedTuple):
         return hash(self.client_id.int)
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """An act that was decided and waits for its commit.
 
     `members_version` is the version of the membership under which it was decided. `sealed` is the record
@@ -83,8 +81,7 @@ class Draft:
     revision: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry of a log: a draft that has its place, `seq`.
 
     `members_version` is the `seq` of the last membership entry up to and including this one.

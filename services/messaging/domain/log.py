@@ -30,30 +30,26 @@ class KnownSend(NamedTuple):
     fingerprint: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """The draft became this entry."""
 
     entry: Entry
 
 
-@dataclass(frozen=True, slots=True)
-class Repeated:
+class Repeated(NamedTuple):
     """The same act was committed before, at this place; nothing new was made."""
 
     seq: int
     message: MessageId
 
 
-@dataclass(frozen=True, slots=True)
-class Stale:
+class Stale(NamedTuple):
     """The membership changed after the draft was decided: decide again."""
 
     members_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """The draft cannot become an entry, for this reason."""
 
     reason: DomainError

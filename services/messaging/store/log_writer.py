@@ -47,7 +47,7 @@ _FIND_SENDS = """
 _HOLDS = "(SELECT holds FROM decided)"
 
 # Whether the heads stand as expected is decided by the statement itself, behind their locks; then it writes
-# everything or nothing. One statement, because each costs the driver and the server about as much as ten rows.
+# everything or nothing. One statement: each costs the driver and the server about as much as ten rows.
 _APPEND = f"""
     WITH expected AS MATERIALIZED (
         SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[])

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from libs.contracts.socket import Body, body_bytes
@@ -114,7 +113,7 @@ class Converse:
 
         async def redecide(stale: Draft, _: Stale) -> Draft:
             standing, subjects = await decided()
-            return replace(stale, members_version=standing.members_version, subjects=subjects)
+            return stale._replace(members_version=standing.members_version, subjects=subjects)
 
         standing, subjects = await decided()
         if not subjects:

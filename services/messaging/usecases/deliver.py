@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from libs.contracts.socket import ConversationEntries, Entries, EntryKind, Page, encode_frame
 from libs.contracts.socket import Entry as ShownEntry
@@ -67,8 +67,7 @@ class Subscriber(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """An entry on its way to sockets; `origin` is the socket that was told by its ack already."""
 
     shown: ShownEntry

@@ -2,8 +2,8 @@
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from libs.kernel.clock import Clock
@@ -18,8 +18,7 @@ from services.messaging.ports import BodyKey, Keys
 FIRST_REVISION = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(NamedTuple):
     """What somebody does to a conversation, before it is sealed; `body` is clear and stays in memory."""
 
     key: ConversationKey

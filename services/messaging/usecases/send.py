@@ -1,7 +1,6 @@
 """Send a message: access, seal, and into the next group commit."""
 
 import asyncio
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -65,7 +64,7 @@ class SendMessage:
 
         async def redecide(stale: Draft, outcome: Stale) -> Draft:  # noqa: ARG001 - the log itself is asked
             _, standing = await self._access.access_conversation(actor, conversation, SEND)
-            return replace(stale, members_version=standing.members_version)
+            return stale._replace(members_version=standing.members_version)
 
         done: asyncio.Future[Appended | Repeated] = asyncio.get_running_loop().create_future()
         self._commit.submit(Pending(draft, done, redecide, clear, socket))

@@ -91,7 +91,7 @@ class Town:
         message, now = MessageId(IDS.uuid7()), CLOCK.now()
         self.log.entries_of.append(
             StoredEntry(
-                seq, int(kind), message, 0, OTHER, now, self.members_version, subjects, None, had_body=False
+                seq, kind, message, 0, OTHER, now, self.members_version, subjects, None, had_body=False
             )
         )
         self.waiting.append(

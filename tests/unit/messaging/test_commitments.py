@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from dataclasses import replace
 
 from libs.kernel.framing import framed
 from services.messaging.domain.bodies import Payload, packed, unpacked
@@ -26,7 +25,7 @@ def test_another_place_or_another_salt_is_another_commitment() -> None:
         commit_to_metadata(metadata_of(one, 1), b"a" * 16),
         commit_to_metadata(metadata_of(one, 2), b"a" * 16),
         commit_to_metadata(metadata_of(one, 1), b"b" * 16),
-        commit_to_metadata(metadata_of(replace(one, revision=1), 1), b"a" * 16),
+        commit_to_metadata(metadata_of(one._replace(revision=1), 1), b"a" * 16),
     }
     assert len(commitments) == 4
 
