@@ -8,46 +8,37 @@ always with a default, and an unknown field or event is no error. The snapshots 
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Annotated, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 import msgspec
 
-SPEC_VERSION = "1.0"
-CONTENT_TYPE = "application/json"
-PLATFORM_TENANT = UUID(int=0)
-"""The tenant of facts that belong to no tenant but to the platform."""
+from libs.contracts.cloudevents import (
+    CONTENT_TYPE,
+    PLATFORM_TENANT,
+    SPEC_VERSION,
+    CloudEvent,
+    Event,
+    Instant,
+    MalformedEvent,
+    source_of,
+)
+from libs.contracts.facts import FACTS
 
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
-"""An aware instant; a reader refuses one without a time zone."""
-
-
-class MalformedEvent(ValueError):
-    """An envelope or its data cannot be read as what it says it is; the text names the place, no value."""
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """A fact that a service publishes; `name` is `source.subject.action.vN`."""
-
-    name: ClassVar[str]
-
-
-class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The envelope of every event.
-
-    Source: CloudEvents 1.0.2, JSON format; `tenant` and `traceparent` are extension attributes.
-    """
-
-    specversion: str
-    id: UUID
-    source: str
-    type: str
-    time: Instant
-    tenant: UUID
-    subject: str | None = None
-    datacontenttype: str = CONTENT_TYPE
-    traceparent: str | None = None
-    data: msgspec.Raw
+__all__ = [
+    "CONTENT_TYPE",
+    "EVENTS",
+    "PLATFORM_TENANT",
+    "SPEC_VERSION",
+    "CloudEvent",
+    "Event",
+    "Instant",
+    "MalformedEvent",
+    "decode",
+    "encode",
+    "event_of",
+    "source_of",
+]
 
 
 class TenantCreated(Event, frozen=True, kw_only=True):
@@ -186,27 +177,25 @@ class EntriesCommitted(Event, frozen=True, kw_only=True):
     entries: tuple[CommittedEntry, ...]
 
 
-EVENTS: Mapping[str, type[Event]] = MappingProxyType(
-    {
-        event.name: event
-        for event in (
-            TenantCreated,
-            PrincipalProvisioned,
-            PrincipalUpdated,
-            PrincipalDeactivated,
-            SessionStarted,
-            SessionRevoked,
-            RoleGranted,
-            RoleRevoked,
-            KekCreated,
-            DekCreated,
-            DekUnwrapped,
-            SigningKeyCreated,
-            SigningKeyLeased,
-            EntriesCommitted,
-        )
-    }
+_ALL: tuple[type[Event], ...] = (
+    TenantCreated,
+    PrincipalProvisioned,
+    PrincipalUpdated,
+    PrincipalDeactivated,
+    SessionStarted,
+    SessionRevoked,
+    RoleGranted,
+    RoleRevoked,
+    KekCreated,
+    DekCreated,
+    DekUnwrapped,
+    SigningKeyCreated,
+    SigningKeyLeased,
+    EntriesCommitted,
+    *FACTS,
 )
+
+EVENTS: Mapping[str, type[Event]] = MappingProxyType({event.name: event for event in _ALL})
 """Every event there is, by name."""
 
 _ENCODER = msgspec.json.Encoder()
@@ -214,11 +203,6 @@ _ENVELOPES = msgspec.json.Decoder(CloudEvent)
 _READERS: Mapping[str, msgspec.json.Decoder[Event]] = MappingProxyType(
     {name: msgspec.json.Decoder(event) for name, event in EVENTS.items()}
 )
-
-
-def source_of(name: str) -> str:
-    """Return the service that publishes an event of this name."""
-    return name.partition(".")[0]
 
 
 def encode(

@@ -147,6 +147,21 @@ class ReportCursors(Wire, frozen=True, kw_only=True):
     cursors: dict[Part, Position]
 
 
+class ActCount(Wire, frozen=True, kw_only=True):
+    """How many acts of one kind a tenant's domain rows tell of."""
+
+    action: str
+    tenant: UUID
+    count: int
+
+
+class ActsCounted(Wire, frozen=True, kw_only=True):
+    """GET /internal/acts: the acts by domain rows, and the outbox heads of the same snapshot."""
+
+    positions: dict[Part, Position]
+    acts: tuple[ActCount, ...] = ()
+
+
 _ENCODER = msgspec.msgpack.Encoder(uuid_format="bytes")
 
 

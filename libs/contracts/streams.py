@@ -7,7 +7,12 @@ PARTITIONS = 64
 """Logical partitions of every outbox, for ever: a change would reorder what was already published."""
 
 CONSUMERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"identity": ("messaging",), "keys": (), "messaging": ()}
+    {
+        "identity": ("messaging", "audit"),
+        "keys": ("audit",),
+        "messaging": ("audit",),
+        "audit": ("audit",),
+    }
 )
 """Source service → the services whose cursors its outbox waits for before it drops anything."""
 

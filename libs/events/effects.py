@@ -1,6 +1,6 @@
 """Telling an event that cannot be taken in from a world that is not ready for it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -13,6 +13,12 @@ from libs.events.records import StreamRecord
 
 Apply = Callable[[Transaction, CloudEvent, int], Awaitable[None]]
 """The effect of one event, at its position, by statements of the given transaction alone."""
+
+ApplyMany = Callable[[Transaction, Sequence[StreamRecord]], Awaitable[None]]
+"""The effect of many records at once, each partition's in order, by statements of the given transaction.
+
+It decodes what it needs itself. When it fails for a batch, it is tried again record by record.
+"""
 
 WORLD_AWAY = (
     DatabaseUnavailable,
@@ -48,3 +54,23 @@ async def apply_record(apply: Apply, tx: Transaction, record: StreamRecord) -> N
         raise
     except Exception as error:
         raise EffectFailed(record, type(error).__name__) from error
+
+
+def one_by_one(apply: Apply) -> ApplyMany:
+    """Return the effect of many records as that of each in turn."""
+
+    async def apply_each(tx: Transaction, records: Sequence[StreamRecord]) -> None:
+        for record in records:
+            await apply_record(apply, tx, record)
+
+    return apply_each
+
+
+async def apply_records(apply: ApplyMany, tx: Transaction, records: Sequence[StreamRecord]) -> None:
+    """Run the effect of `records`. Raises EffectFailed, or one of WORLD_AWAY as it is."""
+    try:
+        await apply(tx, records)
+    except (*WORLD_AWAY, EffectFailed):
+        raise
+    except Exception as error:
+        raise EffectFailed(records[0], type(error).__name__) from error

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from libs.contracts.streams import PARTITIONS
 from libs.db.pool import CrossingDatabase
 from libs.events.cancellation import stop_if_cancelled
-from libs.events.effects import WORLD_AWAY, Apply, EffectFailed, apply_record
+from libs.events.effects import WORLD_AWAY, ApplyMany, EffectFailed, apply_records
 from libs.events.errors import ReplayFailed
 from libs.events.projection import ProjectionRows
 from libs.events.records import Cursors, StreamRecord
@@ -43,7 +43,7 @@ class Projector:
         schema: str,
         database: CrossingDatabase,
         redis: Redis,
-        apply: Apply,
+        apply: ApplyMany,
         fetch_gap: FetchGap,
         report_cursors: ReportCursors,
         clock: Clock,
@@ -51,8 +51,9 @@ class Projector:
     ) -> None:
         """Apply the events of `source` as consumer `name`, with the projection tables of `schema`.
 
-        `apply(tx, event, position)` makes the effect by statements of `tx` alone: it may be run again
-        when the transaction did not commit. `redis` must not decode answers.
+        `apply(tx, records)` makes the effect by statements of `tx` alone: it may be run again when the
+        transaction did not commit; `one_by_one` makes one of the effect of a single event. `redis` must
+        not decode answers.
         """
         self._signs = ConsumerSigns("projector", name, source, metrics)
         self._rows = ProjectionRows(schema, name, source)
@@ -153,20 +154,16 @@ class Projector:
             cursors = await self._rows.locked_cursors(tx, {record.part for record in records})
             parked = await self._rows.parked_among(tx, {record.tenant for record in records})
             due = in_turn(records, cursors)
-            waiting = 0
-            for record in due:
-                if condemned is not None:
-                    await self._rows.park(tx, record, condemned)
-                elif record.tenant in parked:
-                    await self._rows.park(tx, record, _BEHIND_PARKED)
-                    waiting += 1
-                else:
-                    await apply_record(self._apply, tx, record)
-                cursors[record.part] = record.position
+            waiting = [one for one in due if condemned is not None or one.tenant in parked]
+            for record in waiting:
+                await self._rows.park(tx, record, condemned or _BEHIND_PARKED)
+            if free := [one for one in due if condemned is None and one.tenant not in parked]:
+                await apply_records(self._apply, tx, free)
+            cursors.update({record.part: record.position for record in due})
             await self._rows.advance(tx, cursors)
         self._cursors.update(cursors)
         self._signs.took_in(len(due))
-        self._signs.waits_behind(waiting)
+        self._signs.waits_behind(0 if condemned is not None else len(waiting))
         return len(due)
 
     async def _replay_next(self, tenant: TenantId) -> bool:
@@ -179,7 +176,7 @@ class Projector:
             records = await self._rows.parked_of(tx, tenant, limit=1)
             for record in records:
                 try:
-                    await apply_record(self._apply, tx, record)
+                    await apply_records(self._apply, tx, [record])
                 except EffectFailed as failure:
                     raise ReplayFailed(tenant, record.part, record.position, failure.reason) from failure
                 await self._rows.unpark(tx, record)

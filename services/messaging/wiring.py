@@ -28,6 +28,7 @@ from libs.contracts.internal import Done, OutboxPage, ReportCursors
 from libs.contracts.socket import CloseCode
 from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase
+from libs.events.effects import one_by_one
 from libs.events.projector import Projector
 from libs.events.publisher import Publisher
 from libs.events.records import Cursors, StreamRecord
@@ -236,7 +237,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
         schema=SERVICE,
         database=projecting,
         redis=redis,
-        apply=directory_door(PostgresPrincipals),
+        apply=one_by_one(directory_door(PostgresPrincipals)),
         fetch_gap=_gaps_of(identity_service),
         report_cursors=_reports_to(identity_service),
         clock=clock,

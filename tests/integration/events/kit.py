@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from libs.contracts.events import CloudEvent, RoleGranted, encode
 from libs.contracts.streams import PARTITIONS, stream_name
 from libs.db.pool import CrossingDatabase, Transaction
-from libs.events.effects import Apply
+from libs.events.effects import Apply, one_by_one
 from libs.events.internal import read_outbox, record_cursors
 from libs.events.outbox import append
 from libs.events.projector import Projector
@@ -86,7 +86,7 @@ class House:
             schema="sample",
             database=self.consuming,
             redis=self.redis,
-            apply=apply,
+            apply=one_by_one(apply),
             fetch_gap=self.fetch_gap,
             report_cursors=self.report,
             clock=self.clock,

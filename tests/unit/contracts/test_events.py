@@ -19,6 +19,7 @@ from libs.contracts.events import (
     encode,
     source_of,
 )
+from libs.contracts.streams import CONSUMERS
 
 ID = UUID("01a20bb1-1520-75e1-9e9b-1227c3deee85")
 TENANT = UUID("01a20bb1-1520-75e1-9e9b-1227c3deee86")
@@ -117,5 +118,5 @@ def test_a_malformed_event_is_refused_without_its_values(body: bytes):
 def test_every_event_is_registered_under_its_own_name():
     for name, event in EVENTS.items():
         assert event.name == name
-        assert source_of(name) in {"identity", "keys", "messaging"}
+        assert source_of(name) in CONSUMERS
         assert len(name.split(".")) == 4

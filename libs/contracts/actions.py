@@ -1,0 +1,68 @@
+"""The catalogue of acts that reach the audit log: what each means, and who may see it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+OPERATIONS: Final = "operations"
+"""Visible to the tenant's administrators, auditors and compliance officers."""
+LEGAL: Final = "legal"
+"""Visible to legal counsel, compliance officers and auditors: a silent hold shows to nobody else."""
+PLATFORM: Final = "platform"
+"""Visible in the platform's own log alone, to whoever operates it."""
+VISIBILITIES: Final = (OPERATIONS, LEGAL, PLATFORM)
+
+
+class Action(NamedTuple):
+    """One kind of act: its name begins with the service that tells of it."""
+
+    name: str
+    visibility: str
+    meaning: str
+
+    @property
+    def source(self) -> str:
+        """The service that tells of it."""
+        return self.name.partition(".")[0]
+
+
+_ALL = (
+    Action("identity.tenant.created", OPERATIONS, "a tenant was made"),
+    Action("identity.principal.provisioned", OPERATIONS, "a person came into the directory"),
+    Action("identity.principal.updated", OPERATIONS, "a person's directory data changed"),
+    Action("identity.principal.deactivated", OPERATIONS, "a person may no longer sign in"),
+    Action("identity.principal.reactivated", OPERATIONS, "a person may sign in again"),
+    Action("identity.session.started", OPERATIONS, "a device signed in"),
+    Action("identity.session.ended", OPERATIONS, "a session ended before its time, by whomever"),
+    Action("identity.sign-in.refused", OPERATIONS, "attempts to sign in were refused, told of by the minute"),
+    Action("identity.role.granted", OPERATIONS, "a person received a role"),
+    Action("identity.role.revoked", OPERATIONS, "a person lost a role"),
+    Action("identity.code.issued", OPERATIONS, "a one-time code for signing in was given out"),
+    Action("identity.password.set", OPERATIONS, "a person's password was set"),
+    Action("identity.scim-token.issued", OPERATIONS, "an identity provider was given a token"),
+    Action("identity.access.denied", OPERATIONS, "acts were denied, told of by actor, act and minute"),
+    Action("keys.kek.created", OPERATIONS, "a tenant's key-encryption key was made"),
+    Action("keys.dek.created", OPERATIONS, "a data key was made for a conversation's epoch"),
+    Action("keys.dek.unwrapped", OPERATIONS, "data keys were given to a service for an act that it names"),
+    Action(
+        "keys.fingerprint-key.obtained", OPERATIONS, "the tenant's fingerprint key was given to a service"
+    ),
+    Action("keys.signing-key.created", PLATFORM, "a key that signs was made"),
+    Action(
+        "keys.signing-key.leased", PLATFORM, "a key that signs was given to the service that signs with it"
+    ),
+    Action(
+        "keys.signing-key.retired", PLATFORM, "a key signs no more: another took its place before its time"
+    ),
+    Action("messaging.entries.committed", OPERATIONS, "entries were committed to conversations"),
+    Action("messaging.conversation.created", OPERATIONS, "a conversation was begun"),
+    Action("messaging.participants.added", OPERATIONS, "people were brought into a conversation"),
+    Action("messaging.participants.removed", OPERATIONS, "people were taken out of a conversation"),
+    Action("messaging.access.denied", OPERATIONS, "acts were denied, told of by actor, act and minute"),
+    Action("audit.entries.searched", OPERATIONS, "somebody searched the log"),
+    Action("audit.evidence.taken", OPERATIONS, "somebody took evidence out of the log"),
+    Action("audit.access.denied", OPERATIONS, "reads of the log were denied, told of by actor and minute"),
+)
+
+ACTIONS: Final[Mapping[str, Action]] = MappingProxyType({action.name: action for action in _ALL})
+"""Every kind of act, by name."""

@@ -1,0 +1,1 @@
+"""Evidence that stands without us: what is shown of the log, and how a stranger checks it."""
