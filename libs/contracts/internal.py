@@ -110,15 +110,16 @@ class FingerprintKey(SecretWire, frozen=True, kw_only=True):
 
 
 class LeaseSigningKey(Wire, frozen=True, kw_only=True):
-    """POST /internal/signing-keys/tokens/lease."""
+    """POST /internal/signing-keys/{use}/lease: `tokens` for identity, `checkpoints` for audit."""
 
 
 class SigningKeyLease(SecretWire, frozen=True, kw_only=True):
-    """An Ed25519 seed (32 bytes) that signs access tokens until `not_after`."""
+    """An Ed25519 seed (32 bytes) that signs until `not_after`; from `renew_at` on its holder asks again."""
 
     kid: str
     private: bytes
     not_after: Instant
+    renew_at: Instant | None = None
 
 
 # every service with an outbox

@@ -26,10 +26,11 @@ from services.keys.edge.internal import dek_routes, signing_key_routes
 from services.keys.edge.problems import PROBLEMS
 from services.keys.settings import Settings
 from services.keys.store.keystore import PostgresKeystore
-from services.keys.usecases.lease_token_key import LeaseTokenKey
+from services.keys.usecases.lease_signing_key import LeaseSigningKey
 from services.keys.usecases.obtain_deks import ObtainDeks
 from services.keys.usecases.obtain_fingerprint_key import ObtainFingerprintKey
 from services.keys.usecases.publish_token_keys import PublishTokenKeys
+from services.keys.usecases.sealing import SealedSigningKeys
 from services.keys.usecases.unwrap_deks import UnwrapDeks
 
 SERVICE: Final = "keys"
@@ -53,7 +54,8 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
 
     obtain_deks = ObtainDeks(keystore, vault, ids, randomness)
     lifetime = timedelta(days=settings.signing_key_days)
-    lease = LeaseTokenKey(keystore, vault, clock, randomness, public_key_of, lifetime)
+    sealed = SealedSigningKeys(vault, randomness, public_key_of, lifetime)
+    lease = LeaseSigningKey(keystore, sealed, clock)
     verifier = ServiceTokenVerifier(SERVICE, settings.peer_keys, clock)
     background = Background()
     return create_app(

@@ -1,6 +1,6 @@
 """The routes that other services call; none of them is routed from outside."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends
@@ -13,13 +13,15 @@ from libs.kernel.ids import ConversationId, DekId, TenantId
 from services.keys.domain.access import Access
 from services.keys.domain.deks import ClearDek, DekReference, DekWish, Obstacle, scope_of_message_keys
 from services.keys.domain.errors import BatchTooLarge
-from services.keys.usecases.lease_token_key import LeaseTokenKey
+from services.keys.domain.signing import Use
+from services.keys.usecases.lease_signing_key import LeaseSigningKey
 from services.keys.usecases.obtain_deks import ObtainDeks
 from services.keys.usecases.obtain_fingerprint_key import ObtainFingerprintKey
 from services.keys.usecases.unwrap_deks import UnwrapDeks
 
 _SEALS_MESSAGES: Final = ("messaging",)
-_SIGNS_TOKENS: Final = ("identity",)
+_SIGNS: Final[Mapping[Use, str]] = {Use.TOKENS: "identity", Use.CHECKPOINTS: "audit"}
+"""The one service that signs with the keys of a use."""
 _NO_STORE: Final = {"cache-control": "no-store"}
 
 
@@ -67,21 +69,31 @@ def dek_routes(
     return router
 
 
-def signing_key_routes(verifier: PeerVerifier, lease: LeaseTokenKey) -> APIRouter:
-    """Return the routes of signing keys, for identity alone."""
-    router = APIRouter(prefix="/internal", include_in_schema=False)
+def signing_key_routes(verifier: PeerVerifier, lease: LeaseSigningKey) -> APIRouter:
+    """Return the routes of signing keys: those of each use for the one service that signs with them."""
+    router = APIRouter(prefix="/internal/signing-keys", include_in_schema=False)
+    for use, service in _SIGNS.items():
+        _add_lease(router, use, require_service(verifier, [service]), lease)
+    return router
 
-    @router.post("/signing-keys/tokens/lease")
-    async def lease_token_key(
-        service: Annotated[str, Depends(require_service(verifier, _SIGNS_TOKENS))],
+
+def _add_lease(
+    router: APIRouter, use: Use, caller: Callable[[str], Awaitable[str]], lease: LeaseSigningKey
+) -> None:
+    @router.post(f"/{use.value}/lease")
+    async def lease_signing_key(
+        service: Annotated[str, Depends(caller)],
         _request: Annotated[wire.LeaseSigningKey, Depends(wire_body(wire.LeaseSigningKey))],
     ) -> Response:
-        leased = await lease(service)
+        leased = await lease(use, service)
         return _secret(
-            wire.SigningKeyLease(kid=leased.kid, private=leased.private, not_after=leased.not_after)
+            wire.SigningKeyLease(
+                kid=leased.kid,
+                private=leased.private,
+                not_after=leased.not_after,
+                renew_at=leased.renew_at,
+            )
         )
-
-    return router
 
 
 def _refuse_beyond_limit(items: Sequence[object]) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 from libs.kernel.ids import DekId, TenantId
 from services.keys.domain.access import Access
 from services.keys.domain.deks import Dek, DekScope
-from services.keys.domain.signing import SigningKey
+from services.keys.domain.signing import Lease, SigningKey, Use
 
 
 class TenantKeys(Protocol):
@@ -46,11 +46,11 @@ class TenantKeys(Protocol):
 class SigningKeys(Protocol):
     """The platform's signing keys within one transaction, and the facts that leave with it."""
 
-    async def find_newest(self, use: str) -> SigningKey | None:
+    async def find_newest(self, use: Use) -> SigningKey | None:
         """Return the key of this use with the greatest ordinal."""
         ...
 
-    async def published(self, use: str, now: datetime) -> list[SigningKey]:
+    async def published(self, use: Use, now: datetime) -> list[SigningKey]:
         """Return the keys whose public half is still published, oldest first."""
         ...
 
@@ -58,8 +58,8 @@ class SigningKeys(Protocol):
         """Keep a new key; False when another took its ordinal first."""
         ...
 
-    async def record_lease(self, kid: str, service: str) -> None:
-        """Publish that a service was given the key."""
+    async def record_lease(self, lease: Lease) -> None:
+        """Note and publish that a service was given the key."""
         ...
 
 

@@ -22,7 +22,7 @@ from libs.kernel.ids import ConversationId, DekId, Ids, TenantId
 from libs.telemetry.tracing import Tracing
 from services.keys.domain.access import Access
 from services.keys.domain.deks import Dek, DekScope
-from services.keys.domain.signing import SigningKey
+from services.keys.domain.signing import Lease, SigningKey, Use
 
 _SCHEMA: Final = "keys"
 
@@ -180,12 +180,12 @@ class PostgresSigningKeys:
         self._tx = tx
         self._facts = facts
 
-    async def find_newest(self, use: str) -> SigningKey | None:
+    async def find_newest(self, use: Use) -> SigningKey | None:
         """Return the key of this use with the greatest ordinal."""
         row = await self._tx.fetch_one(_NEWEST_SIGNING_KEY, (use,))
         return None if row is None else _signing_key_of(row)
 
-    async def published(self, use: str, now: datetime) -> list[SigningKey]:
+    async def published(self, use: Use, now: datetime) -> list[SigningKey]:
         """Return the keys whose public half is still published, oldest first."""
         rows = await self._tx.fetch_all(_PUBLISHED_SIGNING_KEYS, (use, now))
         return [_signing_key_of(row) for row in rows]
@@ -210,9 +210,9 @@ class PostgresSigningKeys:
         self._facts.note(SigningKeyCreated(kid=key.kid, use=key.use, not_after=key.not_after), key.kid)
         return True
 
-    async def record_lease(self, kid: str, service: str) -> None:
-        """Publish that a service was given the key."""
-        self._facts.note(SigningKeyLeased(kid=kid, service=service), kid)
+    async def record_lease(self, lease: Lease) -> None:
+        """Note and publish that a service was given the key."""
+        self._facts.note(SigningKeyLeased(kid=lease.kid, service=lease.service), lease.kid)
 
 
 class PostgresKeystore:
@@ -255,5 +255,5 @@ def _created(dek: Dek) -> DekCreated:
 
 def _signing_key_of(row: Row) -> SigningKey:
     return SigningKey(
-        row.kid, row.purpose, row.ordinal, row.public, row.sealed, row.not_before, row.not_after
+        row.kid, Use(row.purpose), row.ordinal, row.public, row.sealed, row.not_before, row.not_after
     )

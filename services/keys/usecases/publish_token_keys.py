@@ -1,7 +1,7 @@
 """The public keys of access tokens, for everyone who checks one."""
 
 from libs.kernel.clock import Clock
-from services.keys.domain.signing import TOKENS
+from services.keys.domain.signing import Use
 from services.keys.ports.keystore import Keystore
 
 
@@ -16,5 +16,5 @@ class PublishTokenKeys:
     async def __call__(self) -> dict[str, bytes]:
         """Return the raw public keys (32 bytes) by kid: of every key whose tokens may still be good."""
         async with self._keystore.begin_signing() as keys:
-            published = await keys.published(TOKENS, self._clock.now())
+            published = await keys.published(Use.TOKENS, self._clock.now())
         return {key.kid: key.public for key in published}

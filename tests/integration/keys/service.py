@@ -27,8 +27,9 @@ from services.keys.wiring import build
 from tests.support.engines import ServiceDatabase
 
 POLICY = (Path(__file__).parents[3] / "policies" / "vault" / "keys.hcl").read_text()
-PEERS = ("identity", "messaging", "media")
+PEERS = ("identity", "messaging", "media", "audit", "operator")
 SEEDS = {name: name.encode().ljust(32, b".") for name in (*PEERS, "keys")}
+HOLDERS = {"tokens": "identity", "checkpoints": "audit"}
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 T = TypeVar("T", bound=wire.Wire)
@@ -66,8 +67,9 @@ class Service:
         request = wire.UnwrapDeks(items=items, purpose="deliver", act="sync")
         return answer_of(await self.post("/internal/deks/unwrap", request), wire.KeysOf).items
 
-    async def lease(self) -> wire.SigningKeyLease:
-        response = await self.post("/internal/signing-keys/tokens/lease", wire.LeaseSigningKey(), "identity")
+    async def lease(self, use: str = "tokens") -> wire.SigningKeyLease:
+        path = f"/internal/signing-keys/{use}/lease"
+        response = await self.post(path, wire.LeaseSigningKey(), HOLDERS[use])
         return answer_of(response, wire.SigningKeyLease)
 
     def rows(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:

@@ -13,10 +13,11 @@ DEKS = (
     "/internal/fingerprint-keys/obtain",
 )
 LEASE = "/internal/signing-keys/tokens/lease"
+LEASE_OF_CHECKPOINTS = "/internal/signing-keys/checkpoints/lease"
 OUTBOX = ("/internal/outbox?part=0&after=0", "/internal/cursors")
 
 
-@pytest.mark.parametrize("path", [*DEKS, LEASE, OUTBOX[1]])
+@pytest.mark.parametrize("path", [*DEKS, LEASE, LEASE_OF_CHECKPOINTS, OUTBOX[1]])
 async def test_nobody_gets_in_without_a_service_token(keys: Service, path: str) -> None:
     for headers in ({}, {"authorization": "Bearer nonsense"}, {"authorization": "Basic eDp5"}):
         answer = await keys.http.post(path, content=b"\x80", headers=headers)
@@ -43,14 +44,27 @@ async def test_no_service_but_messaging_gets_data_keys(keys: Service, caller: st
     assert problem_of(answer) == (403, "service-not-allowed")
 
 
-@pytest.mark.parametrize("caller", ["messaging", "media"])
+@pytest.mark.parametrize("caller", ["messaging", "media", "audit", "operator"])
 async def test_no_service_but_identity_gets_the_key_of_tokens(keys: Service, caller: str) -> None:
     answer = await keys.post(LEASE, wire.LeaseSigningKey(), caller)
     assert problem_of(answer) == (403, "service-not-allowed")
     assert keys.rows("SELECT count(*) FROM keys.signing_key") == [(0,)]
 
 
-async def test_nobody_reads_the_outbox_of_keys(keys: Service) -> None:
+@pytest.mark.parametrize("caller", ["identity", "messaging", "media", "operator"])
+async def test_no_service_but_audit_gets_the_key_of_checkpoints(keys: Service, caller: str) -> None:
+    answer = await keys.post(LEASE_OF_CHECKPOINTS, wire.LeaseSigningKey(), caller)
+    assert problem_of(answer) == (403, "service-not-allowed")
+    assert keys.rows("SELECT count(*) FROM keys.signing_key") == [(0,)]
+
+
+async def test_a_use_that_does_not_exist_has_no_key(keys: Service) -> None:
+    for caller in ("identity", "audit"):
+        answer = await keys.post("/internal/signing-keys/productions/lease", wire.LeaseSigningKey(), caller)
+        assert problem_of(answer) == (404, "not-found")
+
+
+async def test_nobody_but_audit_reads_the_outbox_of_keys(keys: Service) -> None:
     for caller in ("identity", "messaging", "media"):
         assert problem_of(await keys.http.get(OUTBOX[0], headers=keys.headers(caller))) == (
             403,

@@ -126,7 +126,7 @@ def test_keys_in_clear_print_as_names_or_stars() -> None:
     key = bytes(range(60, 92))
     shown = (
         repr(ClearDek(DekId(uuid4()), key, 1)),
-        repr(ClearSigningKey("kid", key, NOON)),
+        repr(ClearSigningKey("kid", key, NOON, NOON)),
         repr(Clear(key, b"", b"")),
         repr(wire.DekKey(key=key)),
         repr(wire.FingerprintKey(dek=uuid4(), key=key)),

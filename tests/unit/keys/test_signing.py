@@ -9,6 +9,7 @@ from services.keys.domain.signing import (
     PUBLISHED_AFTER_END,
     SUCCEEDED_BEFORE_END,
     SigningKey,
+    Use,
     binding_of,
     context_of,
     kid_of,
@@ -20,7 +21,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def key(ends_in: timedelta) -> SigningKey:
-    return SigningKey("kid", "tokens", 4, bytes(32), "vault:v1:x", NOW - timedelta(days=1), NOW + ends_in)
+    return SigningKey("kid", Use.TOKENS, 4, bytes(32), "vault:v1:x", NOW - timedelta(days=1), NOW + ends_in)
 
 
 def test_a_keys_name_is_its_thumbprint() -> None:
@@ -56,5 +57,7 @@ def test_a_key_is_published_longer_than_any_token_lives() -> None:
 
 
 def test_a_sealed_key_is_bound_to_its_name_and_its_use() -> None:
-    assert len({binding_of("a", "tokens"), binding_of("b", "tokens"), binding_of("a", "checkpoints")}) == 3
-    assert context_of("tokens") != context_of("checkpoints")
+    assert (
+        len({binding_of("a", Use.TOKENS), binding_of("b", Use.TOKENS), binding_of("a", Use.CHECKPOINTS)}) == 3
+    )
+    assert context_of(Use.TOKENS) != context_of(Use.CHECKPOINTS)
