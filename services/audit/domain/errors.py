@@ -1,0 +1,41 @@
+"""What the audit service refuses, and why."""
+
+from dataclasses import dataclass
+
+from libs.kernel.errors import DomainError
+from libs.kernel.ids import TenantId
+
+
+@dataclass(eq=False)
+class ForeignFact(DomainError):
+    """A stream carries a fact of another source or another tenant than its own record says."""
+
+    source: str
+    part: int
+    position: int
+
+
+@dataclass(eq=False)
+class LogDamaged(DomainError):
+    """What is stored of a log does not lead to its own last checkpoint: nothing is signed over it.
+
+    `index` is the first entry that is missing or wrong, where that is known.
+    """
+
+    tenant: TenantId
+    reason: str
+    index: int | None = None
+
+
+@dataclass(eq=False)
+class IntegrationLost(DomainError):
+    """Another integrator moved this log meanwhile: this one has to begin anew."""
+
+    tenant: TenantId
+
+
+@dataclass(eq=False)
+class SigningUnavailable(DomainError):
+    """There is no key to sign checkpoints with for now; entries are integrated, and published later."""
+
+    retry_after_seconds: int = 2

@@ -1,0 +1,1 @@
+"""Streams that come in, and the HTTP routes of the log."""
