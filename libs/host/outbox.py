@@ -1,5 +1,6 @@
 """The internal routes of every service with an outbox: its records, and how far its consumers are."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query
@@ -8,12 +9,15 @@ from starlette.responses import Response
 from libs.contracts.internal import Done, OutboxPage, OutboxRow, ReportCursors
 from libs.contracts.streams import CONSUMERS, PARTITIONS
 from libs.db.pool import CrossingDatabase
+from libs.events.acts import count_acts
 from libs.events.internal import read_outbox, record_cursors
 from libs.host.auth import PeerVerifier, require_service
 from libs.host.errors import ServiceNotAllowed
 from libs.host.wire import wire_body, wire_response
 
 LONGEST_PAGE: Final = 1000
+COUNTS_ACTS: Final = ("audit",)
+"""Who compares acts with entries."""
 
 
 def outbox_routes(source: str, database: CrossingDatabase, verifier: PeerVerifier) -> APIRouter:
@@ -49,5 +53,18 @@ def outbox_routes(source: str, database: CrossingDatabase, verifier: PeerVerifie
         async with database.begin() as tx:
             await record_cursors(tx, source, report.consumer, report.cursors)
         return wire_response(Done())
+
+    return router
+
+
+def acts_routes(
+    source: str, database: CrossingDatabase, verifier: PeerVerifier, acts: Mapping[str, str]
+) -> APIRouter:
+    """Return the route that counts the acts of `source` by `acts`, action → statement, for audit alone."""
+    router = APIRouter(prefix="/internal", include_in_schema=False)
+
+    @router.get("/acts", dependencies=[Depends(require_service(verifier, COUNTS_ACTS))])
+    async def count() -> Response:
+        return wire_response(await count_acts(database, source, acts))
 
     return router

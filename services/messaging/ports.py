@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from libs.kernel.denials import Denial
 from libs.kernel.ids import ConversationId, DekId, DeviceId, MessageId, PrincipalId, TenantId
 from services.messaging.domain.entries import ClientKey, ConversationKey, ConversationKind, Entry, EntryKind
 from services.messaging.domain.log import Head, KnownSend
@@ -181,6 +182,14 @@ class MarkWriter(Protocol):
 
     async def advance(self, advances: Mapping[MarkKey, Advance]) -> None:
         """Write the advances in one transaction; marks never go back."""
+        ...
+
+
+class DenialWriter(Protocol):
+    """Keeps denials, and tells the audit log of them."""
+
+    async def write(self, denials: Sequence[Denial]) -> None:
+        """Write the denials in one transaction. Raises LogUnavailable."""
         ...
 
 

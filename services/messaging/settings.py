@@ -41,3 +41,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What may wait for a slow socket before it is closed to be resynchronised."""
     heartbeat_seconds: int = 25
     """How often a device that has nothing to say should ping."""
+    audit_facts: bool = True
+    """Whether commits are told to the audit log; off only to measure what that costs."""

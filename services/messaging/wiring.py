@@ -35,8 +35,9 @@ from libs.events.records import Cursors, StreamRecord
 from libs.host.app import create_app
 from libs.host.background import Background
 from libs.host.clients import ServiceClient
-from libs.host.outbox import outbox_routes
+from libs.host.outbox import acts_routes, outbox_routes
 from libs.kernel.clock import Clock, SystemClock
+from libs.kernel.denials import Denials
 from libs.kernel.ids import SystemIds, TenantId
 from libs.kernel.randomness import SystemRandomness
 from libs.telemetry.metrics import Metrics
@@ -48,6 +49,8 @@ from services.messaging.edge.socket import Socket
 from services.messaging.edge.stream import directory_door
 from services.messaging.edge.ws import SocketEdge
 from services.messaging.settings import Settings
+from services.messaging.store.acts import ACTS
+from services.messaging.store.denials import PostgresDenials
 from services.messaging.store.heads import PostgresHeads
 from services.messaging.store.log_reader import PostgresLogReader
 from services.messaging.store.log_writer import PostgresLogWriter
@@ -63,6 +66,7 @@ from services.messaging.usecases.open_socket import OpenSocket
 from services.messaging.usecases.read import ReadConversations
 from services.messaging.usecases.seal import Seal
 from services.messaging.usecases.send import SendMessage
+from services.messaging.usecases.tell_denials import TELL_SECONDS, TellDenials
 
 SERVICE: Final = "messaging"
 PREFIX: Final = "/messaging/v1"
@@ -86,6 +90,7 @@ class Core:
     read: ReadConversations
     mark: Mark
     open_socket: OpenSocket
+    tell_denials: TellDenials
 
 
 def core_of(
@@ -105,10 +110,11 @@ def core_of(
         max_keys=settings.dek_cache_keys,
     )
     authorization = Authorizer(_POLICIES)
-    access = Access(authorization, reader)
+    denials = Denials(clock)
+    access = Access(authorization, reader, denials)
     live = RedisLive(redis, settings.gateway, settings.live_channels)
     deliver = Deliver(reader, keys, live, background.spawn)
-    log_writer = PostgresLogWriter(writer_database, ids, clock)
+    log_writer = PostgresLogWriter(writer_database, ids, clock, audit_facts=settings.audit_facts)
     commit = SpreadCommit(
         [GroupCommit(log_writer, deliver.committed, deliver.find_head) for _ in range(settings.writers)]
     )
@@ -124,6 +130,7 @@ def core_of(
         read=ReadConversations(access, authorization, reader, keys),
         mark=Mark(access, deliver, PostgresMarks(writer_database), clock),
         open_socket=OpenSocket(deliver, reader, PostgresHeads(writer_database), authorization),
+        tell_denials=TellDenials(denials, PostgresDenials(writer_database, ids, clock)),
     )
 
 
@@ -140,12 +147,14 @@ async def running(core: Core, background: Background) -> AsyncIterator[None]:
             await pool.open()
             stack.push_async_callback(pool.close)
         stack.push_async_callback(core.mark.flush)
+        stack.push_async_callback(lambda: core.tell_denials.flush(everything=True))
         await stack.enter_async_context(background)
         background.keep(core.live.speak)
         background.keep(lambda: core.live.listen(core.deliver.arrived))
         for writer in core.commit.writers:
             background.keep(writer.run)
         background.every(lambda: FLUSH_SECONDS, core.mark.flush)
+        background.every(lambda: TELL_SECONDS, core.tell_denials.flush)
         background.every(lambda: _SWEEP_SECONDS if core.live.listening else _SWEEP_SECONDS_ALONE, sweep)
         yield
 
@@ -268,7 +277,10 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
         title="Muniment messaging relay",
         prefix="/messaging-relay/v1",
         routers=[
-            outbox_routes(SERVICE, publishing, ServiceTokenVerifier(SERVICE, settings.peer_keys, clock))
+            outbox_routes(
+                SERVICE, publishing, peers := ServiceTokenVerifier(SERVICE, settings.peer_keys, clock)
+            ),
+            acts_routes(SERVICE, publishing, peers, ACTS),
         ],
         problems=PROBLEMS,
         lifespan=lifespan,

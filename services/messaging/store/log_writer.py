@@ -7,6 +7,7 @@ read no body. The tenant of an entry is that of its locked head.
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
@@ -19,8 +20,10 @@ from libs.events.outbox import arrays_of, insert_records, move_heads
 from libs.events.records import OutboxRecord, partition_of
 from libs.kernel.clock import Clock
 from libs.kernel.ids import ConversationId, Ids, MessageId, PrincipalId, TenantId
+from services.messaging.domain.commits import commits_of
 from services.messaging.domain.entries import ClientKey, ConversationKey, ConversationKind, Entry, EntryKind
 from services.messaging.domain.log import Head, KnownSend
+from services.messaging.store.facts import facts_of
 from services.messaging.store.unavailable import log_unavailable
 
 Parameters = Callable[[Sequence[Entry], Mapping[ConversationKey, Head]], tuple[bytes, ...]]
@@ -63,10 +66,10 @@ _APPEND = f"""
         SELECT n.* FROM decided, unnest(
             %s::uuid[], %s::uuid[], %s::bigint[], %s::smallint[], %s::integer[], %s::uuid[], %s::uuid[],
             %s::uuid[], %s::timestamptz[], %s::bigint[], %s::text[], %s::bytea[], %s::bytea[], %s::bytea[],
-            %s::uuid[], %s::bytea[], %s::uuid[], %s::bytea[])
+            %s::uuid[], %s::bytea[], %s::uuid[], %s::bytea[], %s::uuid[])
             AS n (tenant, conversation, seq, kind, revision, message, actor, device, sent_at, members_version,
                   subjects, metadata_salt, metadata_commitment, body_commitment, client_id, fingerprint,
-                  dek, sealed)
+                  dek, sealed, commit)
          WHERE decided.holds
     ), sends AS (
         INSERT INTO messaging.client_send
@@ -86,11 +89,19 @@ _APPEND = f"""
          WHERE h.tenant = last.tenant AND h.conversation = last.conversation
     ), entries AS (
         INSERT INTO messaging.entry (tenant, conversation, seq, kind, revision, message, actor, device,
-               sent_at, members_version, subjects, metadata_salt, metadata_commitment, body_commitment)
+               sent_at, members_version, subjects, metadata_salt, metadata_commitment, body_commitment,
+               commit)
         SELECT n.tenant, n.conversation, n.seq, n.kind, n.revision, n.message, n.actor, n.device, n.sent_at,
                n.members_version, n.subjects::uuid[], n.metadata_salt, n.metadata_commitment,
-               n.body_commitment
+               n.body_commitment, n.commit
           FROM new n
+    ), commits AS (
+        INSERT INTO messaging.commit (tenant, commit, conversations, firsts, lasts)
+        SELECT n.tenant, n.commit, array_agg(n.conversation ORDER BY n.conversation),
+               array_agg(n.first ORDER BY n.conversation), array_agg(n.last ORDER BY n.conversation)
+          FROM (SELECT e.tenant, e.commit, e.conversation, min(e.seq) AS first, max(e.seq) AS last
+                  FROM new e GROUP BY e.tenant, e.commit, e.conversation) n
+         GROUP BY n.tenant, n.commit
     ), outbox_moved AS ({move_heads("messaging", _HOLDS)}), outbox AS ({insert_records("messaging", _HOLDS)})
     SELECT holds FROM decided"""
 
@@ -109,11 +120,17 @@ _CLOSE_SPANS = """
 class PostgresLogWriter:
     """Writes the log by the `messaging_writer` role."""
 
-    def __init__(self, database: CrossingDatabase, ids: Ids, clock: Clock) -> None:
-        """Write to `database`; events are given ids by `ids` and times by `clock`."""
+    def __init__(
+        self, database: CrossingDatabase, ids: Ids, clock: Clock, *, audit_facts: bool = True
+    ) -> None:
+        """Write to `database`; commits and events are given ids by `ids` and times by `clock`.
+
+        Without `audit_facts` the audit log learns nothing: for measuring what it costs, and nothing else.
+        """
         self._database = database
         self._ids = ids
         self._clock = clock
+        self._audit_facts = audit_facts
 
     async def append_where(self, entries: Sequence[Entry], heads: Mapping[ConversationKey, Head]) -> bool:
         """Commit messages in one round trip if the heads stand as said; return False if nothing was written.
@@ -150,7 +167,12 @@ class PostgresLogWriter:
     def _parameters(
         self, entries: Sequence[Entry], heads: Mapping[ConversationKey, Head]
     ) -> tuple[bytes, ...]:
-        return _columns_of_heads(heads) + _columns_of(entries) + arrays_of(self._events(entries))
+        told = commits_of(entries)
+        commits = {commit.tenant: self._ids.uuid7() for commit in told}
+        records = self._events(entries)
+        if self._audit_facts:
+            records += facts_of(told, commits, entries, self._ids, self._clock)
+        return (*_columns_of_heads(heads), *_columns_of(entries, commits), *arrays_of(records))
 
     def _events(self, entries: Sequence[Entry]) -> list[OutboxRecord]:
         """Return one event for each conversation of the commit; it carries references, no bodies."""
@@ -284,7 +306,7 @@ def _columns_of_heads(heads: Mapping[ConversationKey, Head]) -> tuple[bytes, ...
     )
 
 
-def _columns_of(entries: Sequence[Entry]) -> tuple[bytes, ...]:
+def _columns_of(entries: Sequence[Entry], commits: Mapping[TenantId, UUID]) -> tuple[bytes, ...]:
     """Return the entries as further columns of `_APPEND`, each a packed array."""
     drafts = [entry.draft for entry in entries]
     return (
@@ -307,4 +329,5 @@ def _columns_of(entries: Sequence[Entry]) -> tuple[bytes, ...]:
         byteas([draft.fingerprint for draft in drafts]),
         uuids([draft.dek for draft in drafts]),
         byteas([draft.sealed for draft in drafts]),
+        uuids([commits[draft.key.tenant] for draft in drafts]),
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from libs.kernel.denials import Denials
 from libs.kernel.ids import ConversationId, TenantId
 from services.messaging.domain.entries import ConversationKey
 from services.messaging.domain.errors import ConversationNotFound, NotPermitted
@@ -26,10 +27,11 @@ class _TenantFacts:
 class Access:
     """Asks the policies, with what the log says of the actor's standing."""
 
-    def __init__(self, authorization: Authorization, reader: LogReader) -> None:
-        """Decide by `authorization` on standings read by `reader`."""
+    def __init__(self, authorization: Authorization, reader: LogReader, denials: Denials) -> None:
+        """Decide by `authorization` on standings read by `reader`; count in `denials` what is refused."""
         self._authorization = authorization
         self._reader = reader
+        self._denials = denials
 
     async def access_conversation(
         self, actor: Actor, conversation: ConversationId, action: str
@@ -43,6 +45,7 @@ class Access:
         if standing is None or not self._authorization.allows(
             actor, action, facts_of(actor.tenant, standing)
         ):
+            self._denials.note(actor.tenant, actor.principal, action)
             raise ConversationNotFound(conversation)
         return key, standing
 
@@ -52,9 +55,11 @@ class Access:
         For callers who know already, from the log itself, that the actor takes part.
         """
         if not self._authorization.allows(actor, action, ConversationFacts(actor.tenant, PARTICIPANT)):
+            self._denials.note(actor.tenant, actor.principal, action)
             raise ConversationNotFound(conversation)
 
     def access_creation(self, actor: Actor) -> None:
         """Return if the actor may begin conversations; raises NotPermitted."""
         if not self._authorization.allows(actor, CREATE, _TenantFacts(actor.tenant)):
+            self._denials.note(actor.tenant, actor.principal, CREATE)
             raise NotPermitted(CREATE)

@@ -1,0 +1,31 @@
+"""Messaging's acts, counted over the rows that they left: not over its outbox, nor over facts."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+_BEFORE = "'00000000-0000-0000-0000-000000000000'::uuid"
+"""Entries from before the audit log: no commit of theirs was told of."""
+
+ACTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "messaging.entries.committed": (
+            "SELECT tenant, count(DISTINCT commit) AS acts FROM messaging.entry"
+            f" WHERE commit <> {_BEFORE} GROUP BY tenant"
+        ),
+        "messaging.conversation.created": (
+            "SELECT tenant, count(*) AS acts FROM messaging.entry"
+            f" WHERE kind = 1 AND commit <> {_BEFORE} GROUP BY tenant"
+        ),
+        "messaging.participants.added": (
+            "SELECT tenant, count(*) AS acts FROM messaging.entry"
+            f" WHERE kind = 2 AND commit <> {_BEFORE} GROUP BY tenant"
+        ),
+        "messaging.participants.removed": (
+            "SELECT tenant, count(*) AS acts FROM messaging.entry"
+            f" WHERE kind = 3 AND commit <> {_BEFORE} GROUP BY tenant"
+        ),
+        "messaging.access.denied": "SELECT tenant, count(*) AS acts FROM messaging.denial GROUP BY tenant",
+    }
+)
+"""Each kind of act → how many of its rows each tenant has."""
