@@ -48,6 +48,38 @@ def consistency_proof(leaves: Sequence[bytes], first: int) -> list[bytes]:
     return _subproof(leaves, first, whole=True)
 
 
+def range_steps(first: int, last: int, size: int) -> list[tuple[int, int]]:
+    """Return the nodes (height, index) beside the paths from leaves `first` to `last` to the root.
+
+    Lowest first, left before right. For one leaf these are the steps of its inclusion proof.
+    Raises IndexError unless 0 <= first <= last < size.
+    """
+    if not 0 <= first <= last < size:
+        msg = f"there are no leaves {first} to {last} in a tree of {size}"
+        raise IndexError(msg)
+    steps: list[tuple[int, int]] = []
+    height, end = 0, size - 1
+    while end:
+        if first & 1:
+            steps.append((height, first - 1))
+        if not last & 1 and last < end:
+            steps.append((height, last + 1))
+        first, last, end, height = first >> 1, last >> 1, end >> 1, height + 1
+    return steps
+
+
+def range_proof(leaves: Sequence[bytes], first: int, last: int) -> list[bytes]:
+    """Return the hashes that lead from leaves `first` to `last` (both included) together to the root.
+
+    Lowest first, left before right; for one leaf it is its inclusion proof. Raises IndexError for leaves
+    that are not there.
+    """
+    levels = [leaves]
+    while len(levels[-1]) > 1:
+        levels.append(_above(levels[-1]))
+    return [levels[height][index] for height, index in range_steps(first, last, len(leaves))]
+
+
 def largest_power_below(count: int) -> int:
     """Return the largest power of two that is smaller than `count` (at least 2): where a tree splits."""
     return 1 << (count - 1).bit_length() - 1

@@ -36,6 +36,36 @@ def verify_inclusion(*, leaf: bytes, index: int, size: int, proof: Sequence[byte
         raise ProofRefused("the path leads to another root")
 
 
+def verify_range(
+    *, leaves: Sequence[bytes], first: int, size: int, proof: Sequence[bytes], root: bytes
+) -> None:
+    """Return when `leaves` (leaf hashes) stand in a row from `first` on in the tree of `size` with `root`.
+
+    The same rules as for one leaf, for a row of nodes at each height. Raises ProofRefused otherwise.
+    """
+    if not are_hashes([root, *leaves, *proof]):
+        raise ProofRefused("a hash is 32 bytes long")
+    if not leaves or not 0 <= first <= size - len(leaves):
+        raise ProofRefused("the leaves lie outside the tree")
+    row, end, steps = list(leaves), size - 1, iter(proof)
+    try:
+        while end:
+            if first & 1:
+                row.insert(0, next(steps))
+                first -= 1
+            if len(row) & 1 and first + len(row) <= end:
+                row.append(next(steps))
+            above = [node_hash(row[at], row[at + 1]) for at in range(0, len(row) - 1, 2)]
+            row = above + row[2 * len(above) :]
+            first, end = first >> 1, end >> 1
+    except StopIteration:
+        raise ProofRefused("the proof is shorter than the paths to the root") from None
+    if next(steps, None) is not None:
+        raise ProofRefused("the proof is longer than the paths to the root")
+    if row != [root]:
+        raise ProofRefused("the paths lead to another root")
+
+
 def verify_consistency(
     *, first: int, second: int, proof: Sequence[bytes], first_root: bytes, second_root: bytes
 ) -> None:
