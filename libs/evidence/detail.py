@@ -1,0 +1,127 @@
+"""The detail of an act, which lies beside its leaf and is committed there under a salt."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from libs.evidence.canonical import Fields, canonical
+from libs.evidence.errors import EvidenceRefused
+from libs.kernel.framing import framed
+
+SALT_BYTES = 16
+_DETAIL = b"muniment/audit-detail/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acted."""
+
+    kind: str
+    id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """What was acted on."""
+
+    kind: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Entries `first` to `last` (both included) of a conversation, which one commit brought."""
+
+    conversation: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What was done, by whom, to what; ids are text as they stand in the committed object."""
+
+    action: str
+    actor: Actor
+    outcome: str
+    count: int = 1
+    approvals: tuple[str, ...] = ()
+    entities: tuple[Entity, ...] = ()
+    matter: str | None = None
+    runs: tuple[Run, ...] = ()
+
+
+def detail_object(detail: Detail) -> dict[str, Any]:
+    """Return the object whose canonical bytes are committed."""
+    actor = {"kind": detail.actor.kind, "id": detail.actor.id, "name": detail.actor.name}
+    return {
+        "action": detail.action,
+        "actor": {name: value for name, value in actor.items() if value is not None},
+        "approvals": list(detail.approvals),
+        "count": str(detail.count),
+        "entities": [{"kind": entity.kind, "id": entity.id} for entity in detail.entities],
+        "matter": detail.matter,
+        "outcome": detail.outcome,
+        "runs": [
+            {"conversation": run.conversation, "first": str(run.first), "last": str(run.last)}
+            for run in detail.runs
+        ],
+    }
+
+
+def parse_detail(value: object, where: str = "detail") -> Detail:
+    """Read what `detail_object` writes, strictly. Raises EvidenceRefused."""
+    fields = Fields(value, where)
+    detail = Detail(
+        action=fields.text("action"),
+        actor=_actor(fields.raw("actor"), f"{where}.actor"),
+        approvals=tuple(_texts(fields.items("approvals"), f"{where}.approvals")),
+        count=fields.number("count"),
+        entities=tuple(_entity(each, f"{where}.entities") for each in fields.items("entities")),
+        matter=fields.raw("matter"),
+        outcome=fields.text("outcome"),
+        runs=tuple(_run(each, f"{where}.runs") for each in fields.items("runs")),
+    )
+    fields.end()
+    if detail.matter is not None and not isinstance(detail.matter, str):
+        raise EvidenceRefused("a string or null is missing", f"{where}.matter")
+    return detail
+
+
+def detail_commitment(detail: Detail | Mapping[str, Any], salt: bytes) -> bytes:
+    """Return the 32-byte commitment of a leaf to its detail (or to its object), under 16 bytes of salt."""
+    value = detail_object(detail) if isinstance(detail, Detail) else dict(detail)
+    if len(salt) != SALT_BYTES:
+        raise EvidenceRefused("a salt has 16 bytes", "salt")
+    return hashlib.sha256(framed(_DETAIL, salt, canonical(value))).digest()
+
+
+def _actor(value: object, where: str) -> Actor:
+    fields = Fields(value, where)
+    kind = fields.text("kind")
+    identifier = fields.text("id") if fields.has("id") else None
+    name = fields.text("name") if fields.has("name") else None
+    fields.end()
+    return Actor(kind, identifier, name)
+
+
+def _entity(value: object, where: str) -> Entity:
+    fields = Fields(value, where)
+    entity = Entity(fields.text("kind"), fields.text("id"))
+    fields.end()
+    return entity
+
+
+def _run(value: object, where: str) -> Run:
+    fields = Fields(value, where)
+    run = Run(str(fields.uuid("conversation")), fields.number("first"), fields.number("last"))
+    fields.end()
+    return run
+
+
+def _texts(values: list[Any], where: str) -> list[str]:
+    if not all(isinstance(value, str) for value in values):
+        raise EvidenceRefused("a string is missing", where)
+    return values

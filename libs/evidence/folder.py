@@ -1,0 +1,73 @@
+"""A whole log in a folder, as transparency logs serve it: `checkpoint`, `tile/…`, `tile/entries/…`.
+
+Beside it may lie `checkpoints/*`: further checkpoints of the same log.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from libs.evidence.errors import EvidenceRefused
+from libs.evidence.log import LogSource
+from libs.merkle.checkpoint import parse_checkpoint
+from libs.merkle.note import MOST_BYTES, parse_note
+from libs.merkle.tiles import EntriesAt, TileAt, bundles_of, tiles_of
+
+CHECKPOINT = "checkpoint"
+CHECKPOINTS = "checkpoints"
+
+
+class FolderSource:
+    """Reads a log from a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read below `folder`."""
+        self._folder = folder
+
+    def checkpoint(self) -> bytes:
+        """Return the newest checkpoint. Raises LookupError."""
+        return self._read(CHECKPOINT)
+
+    def checkpoints(self) -> Iterator[bytes]:
+        """Give the further checkpoints."""
+        folder = self._folder / CHECKPOINTS
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            yield self._read(f"{CHECKPOINTS}/{path.name}")
+
+    def tile(self, at: TileAt) -> bytes:
+        """Return a tile. Raises LookupError."""
+        return self._read(at.path)
+
+    def entries(self, at: EntriesAt) -> bytes:
+        """Return a bundle of entries. Raises LookupError."""
+        return self._read(at.path)
+
+    def _read(self, path: str) -> bytes:
+        try:
+            with (self._folder / path).open("rb") as file:
+                return _bounded(file.read(256 * MOST_BYTES + 1), path)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise LookupError(path) from None
+
+
+def write_log(folder: Path, source: LogSource) -> None:
+    """Copy the log that the newest checkpoint of `source` describes into `folder`; verifies nothing."""
+    newest = source.checkpoint()
+    size = parse_checkpoint(parse_note(newest).text).size
+    for at in tiles_of(size):
+        _write(folder / at.path, source.tile(at))
+    for bundle in bundles_of(size):
+        _write(folder / bundle.path, source.entries(bundle))
+    for number, data in enumerate(source.checkpoints()):
+        _write(folder / CHECKPOINTS / f"{number:09}", data)
+    _write(folder / CHECKPOINT, newest)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def _bounded(data: bytes, path: str) -> bytes:
+    if len(data) > 256 * MOST_BYTES:
+        raise EvidenceRefused("the file is too long", path)
+    return data

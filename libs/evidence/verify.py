@@ -1,0 +1,307 @@
+"""Checks evidence off line: a bundle, a log in a folder, or a folder of several of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from libs.evidence.bundle import ACT, CONVERSATION_RANGE, LOG_RANGE
+from libs.evidence.canonical import Fields, encoded, parse_canonical, parse_json
+from libs.evidence.detail import SALT_BYTES, Detail, detail_commitment, detail_object, parse_detail
+from libs.evidence.entry import body_commitment, entry_leaf, metadata_commitment, place_in
+from libs.evidence.errors import EvidenceRefused
+from libs.evidence.folder import CHECKPOINT, FolderSource
+from libs.evidence.leaf import Leaf, parse_leaf
+from libs.evidence.log import refuse_forks, trusted_checkpoint, verify_log
+from libs.evidence.trust import Trust, log_of
+from libs.merkle.checkpoint import Checkpoint
+from libs.merkle.errors import ProofRefused
+from libs.merkle.hashing import HASH_BYTES, leaf_hash
+from libs.merkle.verify import verify_consistency, verify_inclusion, verify_range
+
+MOST_BUNDLE_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What holds: `entries` of the log `origin`, up to its `size` and `root`; `says` in sentences."""
+
+    kind: str
+    origin: str
+    size: int
+    root: bytes
+    entries: int
+    says: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report for a program."""
+        return {
+            "kind": self.kind,
+            "origin": self.origin,
+            "size": self.size,
+            "root": encoded(self.root),
+            "entries": self.entries,
+            "says": list(self.says),
+        }
+
+
+def verify_path(path: Path, trust: Trust) -> Report:
+    """Return what the evidence at `path` shows. Raises EvidenceRefused for what does not hold."""
+    if (path / CHECKPOINT).is_file():
+        return _verify_folder(path, trust)
+    if path.is_dir():
+        return _verify_several(path, trust)
+    return verify_bundle(_read(path), trust)
+
+
+def verify_bundle(data: bytes, trust: Trust) -> Report:
+    """Return what the bundle `data` shows. Raises EvidenceRefused for what does not hold."""
+    return _verify_bundle(data, trust)[0]
+
+
+def _verify_bundle(data: bytes, trust: Trust) -> tuple[Report, list[Checkpoint]]:
+    fields = Fields(parse_json(data, "bundle"), "bundle")
+    version, kind = fields.raw("v"), fields.text("kind")
+    judge = _KINDS.get(kind)
+    if version != 1 or judge is None:
+        raise EvidenceRefused("this is no kind of evidence that is known", "bundle.kind")
+    checkpoint = trusted_checkpoint(fields.text("checkpoint").encode(), trust)
+    checkpoints = [checkpoint, *_others(fields, checkpoint, trust)]
+    entries, sentence = judge(fields, checkpoint, log_of(trust.instance, checkpoint.origin))
+    fields.end()
+    others = f"It agrees with {len(checkpoints) - 1} further checkpoints."
+    says = (sentence, others) if len(checkpoints) > 1 else (sentence,)
+    return Report(kind, checkpoint.origin, checkpoint.size, checkpoint.root, entries, says), checkpoints
+
+
+def _verify_folder(path: Path, trust: Trust) -> Report:
+    found = verify_log(FolderSource(path), trust)
+    counted = f"{found.size} entries, {found.tiles} tiles and {found.checkpoints} checkpoints"
+    says = f"All {counted} of {found.origin} hold."
+    return Report("log", found.origin, found.size, found.root, found.size, (says,))
+
+
+def _verify_several(path: Path, trust: Trust) -> Report:
+    """Check every bundle of a folder, and that no two of their checkpoints are of a fork."""
+    reports: list[Report] = []
+    checkpoints: list[tuple[str, Checkpoint]] = []
+    for file in sorted(path.glob("*.json")):
+        try:
+            report, found = _verify_bundle(_read(file), trust)
+        except EvidenceRefused as refused:
+            raise EvidenceRefused(refused.reason, f"{file.name}: {refused.where}") from None
+        reports.append(report)
+        checkpoints += [(file.name, checkpoint) for checkpoint in found]
+    if not reports:
+        raise EvidenceRefused("there is no evidence in this folder", path.name)
+    refuse_forks(checkpoints)
+    newest = max(reports, key=lambda report: report.size)
+    says = tuple(sentence for report in reports for sentence in report.says)
+    entries = sum(report.entries for report in reports)
+    return Report("folder", newest.origin, newest.size, newest.root, entries, says)
+
+
+def _others(fields: Fields, checkpoint: Checkpoint, trust: Trust) -> list[Checkpoint]:
+    """Check the further checkpoints against the bundle's own."""
+    found = []
+    for at, value in enumerate(fields.items("others")):
+        where = f"others[{at}]"
+        members = Fields(value, where)
+        other = trusted_checkpoint(members.text("checkpoint").encode(), trust, where)
+        proof = members.hashes("proof")
+        members.end()
+        if other.origin != checkpoint.origin:
+            raise EvidenceRefused("the checkpoint is of another log", where)
+        first, second = sorted((other, checkpoint), key=lambda each: each.size)
+        refuse_forks([(where, first), ("checkpoint", second)])
+        _proven(
+            lambda first=first, second=second, proof=proof: verify_consistency(  # type: ignore[misc]
+                first=first.size,
+                second=second.size,
+                proof=proof,
+                first_root=first.root,
+                second_root=second.root,
+            ),
+            where,
+        )
+        found.append(other)
+    return found
+
+
+def _judge_act(fields: Fields, checkpoint: Checkpoint, log: UUID) -> tuple[int, str]:
+    data = fields.text("leaf").encode()
+    leaf = _included(data, fields.hashes("proof"), checkpoint, log, "leaf")
+    shown = "its detail is not shown"
+    if fields.has("detail"):
+        detail = _opened(fields, leaf, "detail")
+        shown = f"{detail.action} ({detail.outcome})"
+    return 1, f"Entry {leaf.index} of {checkpoint.origin}, told of by {leaf.source}, is in the log: {shown}."
+
+
+def _judge_log_range(fields: Fields, checkpoint: Checkpoint, log: UUID) -> tuple[int, str]:
+    texts = fields.items("leaves")
+    if not texts:
+        raise EvidenceRefused("there is no leaf", "leaves")
+    datas = [str(text).encode(errors="replace") for text in texts]
+    first = _leaf(datas[0], log, "leaves[0]").index
+    leaves = {}
+    for at, data in enumerate(datas):
+        leaf = _leaf(data, log, f"leaves[{at}]")
+        if leaf.index != first + at:
+            raise EvidenceRefused(
+                f"entry {first + at} is missing: entry {leaf.index} stands in its place", f"leaves[{at}]"
+            )
+        leaves[leaf.index] = leaf
+    proof = fields.hashes("proof")
+    _proven(
+        lambda: verify_range(
+            leaves=[leaf_hash(data) for data in datas],
+            first=first,
+            size=checkpoint.size,
+            proof=proof,
+            root=checkpoint.root,
+        ),
+        f"entries {first} to {first + len(datas) - 1}",
+    )
+    _judge_details(fields.items("details"), leaves)
+    return len(datas), (
+        f"Entries {first} to {first + len(datas) - 1} of {checkpoint.origin} are in the log, none left out."
+    )
+
+
+def _judge_details(values: list[Any], leaves: Mapping[int, Leaf]) -> None:
+    for at, value in enumerate(values):
+        where = f"details[{at}]"
+        members = Fields(value, where)
+        index = members.number("index")
+        if index not in leaves:
+            raise EvidenceRefused("the detail belongs to no leaf that is shown", where)
+        _opened(members, leaves[index], where)
+        members.end()
+
+
+def _judge_conversation(fields: Fields, checkpoint: Checkpoint, log: UUID) -> tuple[int, str]:
+    conversation = fields.uuid("conversation")
+    commits = [
+        _commit(value, checkpoint, log, f"commits[{at}]") for at, value in enumerate(fields.items("commits"))
+    ]
+    seqs = [
+        _entry(Fields(value, f"entries[{at}]"), commits, conversation, log)
+        for at, value in enumerate(fields.items("entries"))
+    ]
+    if not seqs:
+        raise EvidenceRefused("there is no entry", "entries")
+    for at, seq in enumerate(seqs):
+        if seq != seqs[0] + at:
+            raise EvidenceRefused(
+                f"entry {seqs[0] + at} of the conversation is missing: {seq} stands in its place",
+                f"entries[{at}]",
+            )
+    row = f"Entries {seqs[0]} to {seqs[-1]} of conversation {conversation}"
+    return len(seqs), f"{row} were committed as shown, none left out."
+
+
+def _commit(value: object, checkpoint: Checkpoint, log: UUID, where: str) -> tuple[Leaf, Detail]:
+    fields = Fields(value, where)
+    leaf = _included(fields.text("leaf").encode(), fields.hashes("proof"), checkpoint, log, where)
+    detail = _opened(fields, leaf, where)
+    fields.end()
+    if leaf.root is None or leaf.source != "messaging":
+        raise EvidenceRefused("the leaf is of no commit of messages", where)
+    return leaf, detail
+
+
+def _entry(fields: Fields, commits: list[tuple[Leaf, Detail]], conversation: UUID, log: UUID) -> int:
+    """Check an entry of the conversation, and return its seq."""
+    seq, number, path = fields.number("seq"), fields.number("commit"), fields.hashes("path")
+    if number >= len(commits):
+        raise EvidenceRefused("the commit of the entry is not shown", fields.where)
+    leaf, detail = commits[number]
+    hashed = entry_leaf(_metadata(fields, conversation, seq, log), _body(fields))
+    fields.end()
+    place, size = place_in(detail.runs, conversation, seq)
+    root = leaf.root or b""
+    _proven(
+        lambda: verify_inclusion(leaf=hashed, index=place, size=size, proof=path, root=root), fields.where
+    )
+    return seq
+
+
+def _metadata(fields: Fields, conversation: UUID, seq: int, log: UUID) -> bytes:
+    """Return the commitment to an entry's metadata; where they are shown, they must be this entry's."""
+    if not fields.has("metadata"):
+        return fields.hexed("metadata_commitment", HASH_BYTES)
+    data = fields.text("metadata").encode()
+    value = parse_canonical(data, f"{fields.where}.metadata")
+    named = {"conversation": str(conversation), "seq": seq, "tenant": str(log)}
+    if not isinstance(value, dict) or any(value.get(name) != each for name, each in named.items()):
+        raise EvidenceRefused("the metadata are of another entry", f"{fields.where}.metadata")
+    return metadata_commitment(data, fields.hexed("metadata_salt", SALT_BYTES))
+
+
+def _body(fields: Fields) -> bytes | None:
+    """Return the commitment to an entry's body, None where it has none."""
+    if fields.has("body"):
+        return body_commitment(fields.base64("body"), fields.hexed("body_salt", SALT_BYTES))
+    return fields.hexed("body_commitment", HASH_BYTES) if fields.has("body_commitment") else None
+
+
+def _leaf(data: bytes, log: UUID, where: str) -> Leaf:
+    """Return a leaf of the log `log`."""
+    try:
+        leaf = parse_leaf(data)
+    except EvidenceRefused as refused:
+        raise EvidenceRefused(refused.reason, where) from None
+    if leaf.log != log:
+        raise EvidenceRefused("the leaf is of another log", where)
+    return leaf
+
+
+def _included(data: bytes, proof: list[bytes], checkpoint: Checkpoint, log: UUID, where: str) -> Leaf:
+    """Return a leaf that stands in the log at its index."""
+    leaf = _leaf(data, log, where)
+    _proven(
+        lambda: verify_inclusion(
+            leaf=leaf_hash(data),
+            index=leaf.index,
+            size=checkpoint.size,
+            proof=proof,
+            root=checkpoint.root,
+        ),
+        where,
+    )
+    return leaf
+
+
+def _opened(fields: Fields, leaf: Leaf, where: str) -> Detail:
+    """Return the detail that is shown, when it is the one that the leaf commits to."""
+    value = fields.raw("detail")
+    detail = parse_detail(value, where)
+    salt = fields.hexed("salt", SALT_BYTES)
+    if detail_object(detail) != value or detail_commitment(detail, salt) != leaf.detail:
+        raise EvidenceRefused("the detail is not the one that the leaf commits to", where)
+    return detail
+
+
+def _proven(proof: Callable[[], None], where: str) -> None:
+    try:
+        proof()
+    except ProofRefused as refused:
+        raise EvidenceRefused(f"the proof does not hold: {refused.reason}", where) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MOST_BUNDLE_BYTES:
+            raise EvidenceRefused("the file is too long", path.name)
+        return path.read_bytes()
+    except OSError:
+        raise EvidenceRefused("the file cannot be read", path.name) from None
+
+
+_KINDS: Mapping[str, Callable[[Fields, Checkpoint, UUID], tuple[int, str]]] = {
+    ACT: _judge_act,
+    LOG_RANGE: _judge_log_range,
+    CONVERSATION_RANGE: _judge_conversation,
+}
