@@ -1,0 +1,1 @@
+"""Evidence, and every way of tampering with it that is refused."""
