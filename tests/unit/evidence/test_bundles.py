@@ -147,8 +147,8 @@ def test_a_bundle_with_another_shape_is_refused(kind: str, change: Callable[[Any
 
 def test_a_replaced_checkpoint_is_refused():
     for note in (note_of(LEAVES, STRANGER), note_of(LEAVES[:20]), note_of(leaves_of(21))):
-        for kind in ALL:
-            forged = json.dumps({**json.loads(ALL[kind]), "checkpoint": note.decode()}).encode()
+        for bundle in ALL.values():
+            forged = json.dumps({**json.loads(bundle), "checkpoint": note.decode()}).encode()
             with pytest.raises(EvidenceRefused):
                 verify_bundle(forged, TRUST)
 

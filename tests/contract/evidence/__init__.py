@@ -1,0 +1,1 @@
+"""Evidence as programs that nobody here wrote read it."""
