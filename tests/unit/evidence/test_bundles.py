@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from libs.evidence.bundle import (
     Commit,
@@ -17,7 +19,7 @@ from libs.evidence.bundle import (
     log_range_bundle,
 )
 from libs.evidence.canonical import canonical
-from libs.evidence.detail import Actor, Detail, Run
+from libs.evidence.detail import Actor, Detail, Entity, Run, detail_bytes, detail_object, parse_detail
 from libs.evidence.entry import body_commitment, entry_leaf, metadata_commitment
 from libs.evidence.errors import EvidenceRefused
 from libs.evidence.leaf import leaf_of, parse_leaf
@@ -201,6 +203,34 @@ def test_a_leaf_in_another_spelling_is_refused(other: Callable[[bytes], bytes]):
 @pytest.mark.parametrize("index", [3, 20])
 def test_a_leaf_is_what_rfc_8785_makes_of_its_object(index: int):
     assert canonical(json.loads(LEAVES[index])) == LEAVES[index] == leaf_of(parse_leaf(LEAVES[index]))
+
+
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
+MAYBE = st.none() | TEXTS
+DETAILS = st.builds(
+    Detail,
+    action=TEXTS,
+    actor=st.builds(Actor, kind=TEXTS, id=MAYBE, name=MAYBE),
+    outcome=TEXTS,
+    count=st.integers(0, 2**62),
+    approvals=st.lists(TEXTS, max_size=3).map(tuple),
+    entities=st.lists(st.builds(Entity, kind=TEXTS, id=TEXTS), max_size=3).map(tuple),
+    matter=MAYBE,
+    runs=st.lists(
+        st.builds(Run, st.uuids().map(str), st.integers(0, 2**62), st.integers(0, 2**62)), max_size=3
+    ).map(tuple),
+)
+
+
+@given(DETAILS)
+def test_a_detail_is_what_rfc_8785_makes_of_its_object(detail: Detail):
+    assert detail_bytes(detail) == canonical(detail_object(detail))
+    assert parse_detail(json.loads(detail_bytes(detail))) == detail
+
+
+def test_a_detail_that_has_no_canonical_form_is_refused():
+    with pytest.raises(EvidenceRefused):
+        detail_bytes(Detail("\ud800", Actor("service"), "done"))
 
 
 def test_the_trusted_keys_are_read_back():
