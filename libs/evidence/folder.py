@@ -1,6 +1,7 @@
 """A whole log in a folder, as transparency logs serve it: `checkpoint`, `tile/…`, `tile/entries/…`.
 
-Beside it may lie `checkpoints/*`: further checkpoints of the same log.
+Beside it may lie `checkpoints/*`: further checkpoints of the same log; and `details.jsonl`: details in the
+order of their leaves, `{"index", "detail", "salt"}` a line.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from libs.merkle.tiles import EntriesAt, TileAt, bundles_of, tiles_of
 
 CHECKPOINT = "checkpoint"
 CHECKPOINTS = "checkpoints"
+DETAILS = "details.jsonl"
 
 
 class FolderSource:
@@ -45,7 +47,7 @@ class FolderSource:
         try:
             with (self._folder / path).open("rb") as file:
                 return _bounded(file.read(256 * MOST_BYTES + 1), path)
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        except OSError:
             raise LookupError(path) from None
 
 

@@ -1,6 +1,7 @@
 """Checks evidence off line: a bundle, a log in a folder, or a folder of several of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ from libs.evidence.bundle import ACT, CONVERSATION_RANGE, LOG_RANGE
 from libs.evidence.canonical import Fields, encoded, parse_canonical, parse_json
 from libs.evidence.detail import SALT_BYTES, Detail, detail_commitment, detail_object, parse_detail
 from libs.evidence.entry import body_commitment, entry_leaf, metadata_commitment, place_in
-from libs.evidence.errors import EvidenceRefused
-from libs.evidence.folder import CHECKPOINT, FolderSource
+from libs.evidence.errors import EvidenceRefused, LogRefused
+from libs.evidence.folder import CHECKPOINT, DETAILS, FolderSource
 from libs.evidence.leaf import Leaf, parse_leaf
 from libs.evidence.log import refuse_forks, trusted_checkpoint, verify_log
 from libs.evidence.trust import Trust, log_of
@@ -76,10 +77,52 @@ def _verify_bundle(data: bytes, trust: Trust) -> tuple[Report, list[Checkpoint]]
 
 
 def _verify_folder(path: Path, trust: Trust) -> Report:
-    found = verify_log(FolderSource(path), trust)
+    details = path / DETAILS
+    with details.open("rb") if details.is_file() else nullcontext(()) as lines:
+        beside = _Details(lines)
+        found = verify_log(FolderSource(path), trust, on_leaf=beside.compare)
+        beside.end()
     counted = f"{found.size} entries, {found.tiles} tiles and {found.checkpoints} checkpoints"
-    says = f"All {counted} of {found.origin} hold."
-    return Report("log", found.origin, found.size, found.root, found.size, (says,))
+    says = [f"All {counted} of {found.origin} hold."]
+    if beside.compared:
+        says.append(f"The details of {beside.compared} entries are those that were committed.")
+    return Report("log", found.origin, found.size, found.root, found.size, tuple(says))
+
+
+class _Details:
+    """The details that lie beside a log, compared with its leaves as these pass by."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        """Read `lines` one by one."""
+        self._lines = enumerate(lines, 1)
+        self._next: tuple[int, Fields] | None = None
+        self.compared = 0
+        self._advance()
+
+    def compare(self, leaf: Leaf) -> None:
+        """Check the detail of a leaf, if it is there. Raises LogRefused when it is another."""
+        if self._next is None or self._next[0] != leaf.index:
+            return
+        _, fields = self._next
+        try:
+            _opened(fields, leaf, fields.where)
+            fields.end()
+        except EvidenceRefused as refused:
+            raise LogRefused(f"entry {leaf.index}: {refused.reason}", fields.where, leaf.index) from None
+        self.compared += 1
+        self._advance()
+
+    def end(self) -> None:
+        """Refuse a detail that belongs to no leaf, or is out of order."""
+        if self._next is not None:
+            raise EvidenceRefused("the detail belongs to no leaf, or is out of order", self._next[1].where)
+
+    def _advance(self) -> None:
+        self._next = None
+        for number, line in self._lines:
+            fields = Fields(parse_json(line, f"{DETAILS}:{number}"), f"{DETAILS}:{number}")
+            self._next = fields.number("index"), fields
+            return
 
 
 def _verify_several(path: Path, trust: Trust) -> Report:

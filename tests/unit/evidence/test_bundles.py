@@ -92,6 +92,7 @@ def every_text(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [found for key, each in items for found in every_text(each, (*path, key))]
 
 
+@pytest.mark.planted
 @pytest.mark.parametrize("kind", ALL)
 def test_no_changed_value_is_accepted(kind: str):
     original = json.loads(ALL[kind])
@@ -155,6 +156,7 @@ def test_a_replaced_checkpoint_is_refused():
                 verify_bundle(forged, TRUST)
 
 
+@pytest.mark.planted
 def test_a_forked_checkpoint_beside_the_evidence_is_refused(tmp_path: Path):
     fork = note_of(leaves_of(21))
     forged = changed("act", lambda b: b.update(others=[{"checkpoint": fork.decode(), "proof": []}]))

@@ -1,5 +1,7 @@
 """A walk along a log names the first entry that is bad, whoever changed what."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.evidence.detail import Detail, detail_object
 from libs.evidence.errors import EvidenceRefused, LogRefused
 from libs.evidence.folder import FolderSource, write_log
 from libs.evidence.leaf import Leaf
@@ -14,7 +17,17 @@ from libs.evidence.log import verify_log
 from libs.evidence.verify import verify_path
 from libs.merkle.hashing import leaf_hash
 from libs.merkle.tiles import EntriesAt, TileAt
-from tests.unit.evidence.logs import INSTANCE, STRANGER, TRUST, MadeLog, leaf_at, leaves_of, note_of
+from tests.unit.evidence.logs import (
+    DETAIL,
+    INSTANCE,
+    SALT,
+    STRANGER,
+    TRUST,
+    MadeLog,
+    leaf_at,
+    leaves_of,
+    note_of,
+)
 
 SIZE = 600
 LEAVES = leaves_of(SIZE)
@@ -98,6 +111,7 @@ def test_entries_that_changed_places_are_named():
     assert refusal_of(log).index == 40
 
 
+@pytest.mark.planted
 def test_a_superuser_who_rewrites_entry_and_tiles_is_found_by_the_checkpoints():
     log = made()
     log.leaves[299] = leaf_at(299, root=bytes(32))
@@ -112,6 +126,7 @@ def test_a_log_that_signs_its_rewriting_anew_is_found_by_an_older_checkpoint():
     assert refusal_of(MadeLog(leaves, further=made().further)).index == 256
 
 
+@pytest.mark.planted
 def test_a_truncated_log_is_found_by_a_later_checkpoint():
     log = MadeLog(LEAVES[:-3], further=[note_of(LEAVES)])
     refused = refusal_of(log)
@@ -125,6 +140,7 @@ def test_entries_that_are_missing_under_their_checkpoint_are_named():
     assert refusal_of(log).index == SIZE - 3
 
 
+@pytest.mark.planted
 def test_two_checkpoints_of_one_size_with_other_roots_are_a_fork():
     forked = note_of([*LEAVES[:299], leaf_at(299, root=bytes(32))])
     log = made()
@@ -162,3 +178,23 @@ def test_a_log_in_a_folder_holds_until_any_file_is_changed_or_gone(tmp_path: Pat
                 verify_log(FolderSource(tmp_path), TRUST)
         path.write_bytes(data)
     assert verify_path(tmp_path, TRUST).size == SIZE
+
+
+def test_details_beside_a_log_are_those_that_it_commits_to(tmp_path: Path):
+    def written(*indexes: int, detail: Detail = DETAIL) -> None:
+        lines = [
+            {"index": str(index), "detail": detail_object(detail), "salt": SALT.hex()} for index in indexes
+        ]
+        (tmp_path / "details.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    write_log(tmp_path, made())
+    written(0, 7, 599)
+    assert "details of 3 entries" in verify_path(tmp_path, TRUST).says[1]
+    written(7, detail=replace(DETAIL, outcome="refused"))
+    with pytest.raises(LogRefused, match="commits to") as refused:
+        verify_path(tmp_path, TRUST)
+    assert refused.value.index == 7
+    for wrong in ((7, 3), (7, 7), (600,)):
+        written(*wrong)
+        with pytest.raises(EvidenceRefused, match="belongs to no leaf"):
+            verify_path(tmp_path, TRUST)
