@@ -88,7 +88,8 @@ class Criteria:
     until: datetime | None = None
 
 
-class FoundEntry(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FoundEntry:
     """One entry with what it tells; `fact` is its name where its index must not be told."""
 
     index: int
@@ -135,7 +136,8 @@ class Reading(NamedTuple):
     at: datetime
 
 
-class Acts(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Acts:
     """How many acts of one kind a tenant's domain rows tell of."""
 
     action: str
@@ -151,7 +153,8 @@ class CountedActs:
     acts: tuple[Acts, ...]
 
 
-class LogKept(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LogKept:
     """How many facts of one source a tenant's log has leaves for."""
 
     tenant: TenantId
