@@ -28,4 +28,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     peer_keys: dict[str, str]
     """Service → base64 of its raw Ed25519 public key."""
     signing_key_days: int = 30
-    """For how long one key signs access tokens; at least two days."""
+    """For how long one key signs, where it is not rotated; at least two days."""
+    instance: str = "muniment.local"
+    """The name of this deployment in trust.json, with which the origin of every log begins."""

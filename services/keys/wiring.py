@@ -22,14 +22,19 @@ from libs.telemetry.metrics import Metrics
 from libs.telemetry.tracing import Tracing
 from services.keys.adapters.openbao import TransitVault, VaultAccess
 from services.keys.edge.http import PREFIX, public_routes
-from services.keys.edge.internal import dek_routes, signing_key_routes
+from services.keys.edge.internal import act_routes, dek_routes, signing_key_routes
+from services.keys.edge.operator import operator_routes
 from services.keys.edge.problems import PROBLEMS
 from services.keys.settings import Settings
+from services.keys.store.acts import PostgresActs
 from services.keys.store.keystore import PostgresKeystore
+from services.keys.usecases.count_acts import CountActs
 from services.keys.usecases.lease_signing_key import LeaseSigningKey
 from services.keys.usecases.obtain_deks import ObtainDeks
 from services.keys.usecases.obtain_fingerprint_key import ObtainFingerprintKey
 from services.keys.usecases.publish_token_keys import PublishTokenKeys
+from services.keys.usecases.publish_trust import PublishTrust
+from services.keys.usecases.rotate_signing_key import RotateSigningKey
 from services.keys.usecases.sealing import SealedSigningKeys
 from services.keys.usecases.unwrap_deks import UnwrapDeks
 
@@ -63,9 +68,11 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         title="Muniment keys",
         prefix=PREFIX,
         routers=[
-            public_routes(PublishTokenKeys(keystore, clock)),
+            public_routes(PublishTokenKeys(keystore, clock), PublishTrust(keystore), settings.instance),
             dek_routes(verifier, obtain_deks, UnwrapDeks(keystore, vault), ObtainFingerprintKey(obtain_deks)),
             signing_key_routes(verifier, lease),
+            operator_routes(verifier, RotateSigningKey(keystore, sealed, clock)),
+            act_routes(verifier, CountActs(PostgresActs(publishing))),
             outbox_routes(SERVICE, publishing, verifier),
         ],
         problems=PROBLEMS,

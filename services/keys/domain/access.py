@@ -1,8 +1,12 @@
 """Who asks for keys in clear, and for what: each answer is an entry of the key-access log."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
+from libs.kernel.ids import DekId
+from services.keys.domain.deks import Dek, has_conversation
 from services.keys.domain.errors import InvalidAccess
 
 LONGEST_PURPOSE: Final = 64
@@ -21,6 +25,22 @@ class Access:
         """Refuse a reason that says nothing. Raises InvalidAccess."""
         _refuse_unless_said("purpose", self.purpose, LONGEST_PURPOSE)
         _refuse_unless_said("act", self.act, LONGEST_ACT)
+
+
+class Given(StrEnum):
+    """What a service was given: each is an act of its own."""
+
+    DEKS = "deks"
+    FINGERPRINT_KEY = "fingerprint-key"
+
+
+def given_of(deks: Iterable[Dek]) -> dict[Given, list[DekId]]:
+    """Return the names of the keys that were given, in order, by what they are."""
+    given: dict[Given, list[DekId]] = {}
+    for dek in deks:
+        kind = Given.DEKS if has_conversation(dek.scope) else Given.FINGERPRINT_KEY
+        given.setdefault(kind, []).append(dek.dek)
+    return given
 
 
 def _refuse_unless_said(name: str, text: str, longest: int) -> None:

@@ -98,6 +98,11 @@ def scope_of_fingerprints(tenant: TenantId) -> DekScope:
     return DekScope(tenant, _NO_CONVERSATION, FINGERPRINT_EPOCH)
 
 
+def has_conversation(scope: DekScope) -> bool:
+    """Say whether the scope is a conversation's, and not the fingerprints' of its tenant."""
+    return scope.conversation != _NO_CONVERSATION
+
+
 def kek_name_of(tenant: TenantId) -> str:
     """Return the name of the tenant's key in Transit."""
     return f"tenant-{tenant}"

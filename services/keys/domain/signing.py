@@ -3,7 +3,7 @@
 import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -21,6 +21,13 @@ class Use(StrEnum):
 
     TOKENS = "tokens"
     CHECKPOINTS = "checkpoints"
+
+
+class Initiator(StrEnum):
+    """Who has a key made: the service itself, when its predecessor's end is near, or the operator."""
+
+    KEYS = "keys"
+    OPERATOR = "operator"
 
 
 class LeaseTerm(NamedTuple):
@@ -41,6 +48,9 @@ PUBLISHED_AFTER_END: Final = timedelta(minutes=15)
 """A token lives at most five minutes: its key can be checked until the last one and every clock is past."""
 SUCCEEDED_BEFORE_END: Final = timedelta(hours=24)
 """No lease is longer than this: a lease never outlasts its key."""
+
+_UNDER_WAY: Final = timedelta(minutes=1)
+"""For leases that are given while a key is rotated, and for clocks that differ."""
 
 _BINDING: Final = b"muniment signing key v1"
 
@@ -102,7 +112,12 @@ def lease_of(key: SigningKey, service: str, now: datetime) -> Lease:
 
 def end_of_retired(use: Use, now: datetime) -> datetime:
     """Return the end of a key that is rotated `now`: when the last lease of it is over."""
-    return now + LEASE_TERMS[use].length
+    return now + LEASE_TERMS[use].length + _UNDER_WAY
+
+
+def retired(key: SigningKey, not_after: datetime) -> SigningKey:
+    """Return the key with its new end."""
+    return replace(key, not_after=not_after)
 
 
 def needs_successor(newest: SigningKey | None, now: datetime) -> bool:

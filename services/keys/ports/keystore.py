@@ -8,21 +8,21 @@ from typing import Protocol
 from libs.kernel.ids import DekId, TenantId
 from services.keys.domain.access import Access
 from services.keys.domain.deks import Dek, DekScope
-from services.keys.domain.signing import Lease, SigningKey, Use
+from services.keys.domain.signing import Initiator, Lease, SigningKey, Use
 
 
 class TenantKeys(Protocol):
     """One tenant's keys within one transaction.
 
-    What happens is published by the same transaction: `add_*` publishes what was made, `record_access`
-    what was handed out.
+    What happens is told of by the same transaction: `add_*` tells what was made, `record_access` what was
+    handed out, each for the service that asked (`access`).
     """
 
     async def has_kek(self, kek: str) -> bool:
         """Say whether the tenant's KEK is known to have been made."""
         ...
 
-    async def add_kek(self, kek: str, version: int) -> None:
+    async def add_kek(self, kek: str, version: int, access: Access) -> None:
         """Note that the KEK was made, once."""
         ...
 
@@ -34,32 +34,46 @@ class TenantKeys(Protocol):
         """Return the tenant's keys of these names; those of other tenants do not exist here."""
         ...
 
-    async def add_deks(self, deks: Sequence[Dek]) -> set[DekId]:
+    async def add_deks(self, deks: Sequence[Dek], access: Access) -> set[DekId]:
         """Keep new keys and return those that were kept: another may have made the same generation first."""
         ...
 
-    async def record_access(self, deks: Sequence[DekId], access: Access) -> None:
-        """Write the entry of the key-access log; `deks` is not empty."""
+    async def record_access(self, deks: Sequence[Dek], access: Access) -> None:
+        """Write the entry of the key-access log that names `deks`; none, when nothing was handed out."""
         ...
 
 
 class SigningKeys(Protocol):
-    """The platform's signing keys within one transaction, and the facts that leave with it."""
+    """The platform's signing keys within one transaction, and what leaves with it."""
 
     async def find_newest(self, use: Use) -> SigningKey | None:
         """Return the key of this use with the greatest ordinal."""
         ...
 
     async def published(self, use: Use, now: datetime) -> list[SigningKey]:
-        """Return the keys whose public half is still published, oldest first."""
+        """Return the keys by which something current may be signed, oldest first."""
         ...
 
-    async def add(self, key: SigningKey) -> bool:
+    async def ending_after(self, use: Use, instant: datetime) -> list[SigningKey]:
+        """Return the keys of this use that end after `instant`, oldest first."""
+        ...
+
+    async def all(self) -> list[SigningKey]:
+        """Return every key that there ever was, by use, oldest first."""
+        ...
+
+    async def add(self, key: SigningKey, initiator: Initiator) -> bool:
         """Keep a new key; False when another took its ordinal first."""
         ...
 
     async def record_lease(self, lease: Lease) -> None:
-        """Note and publish that a service was given the key."""
+        """Note and tell that a service was given the key."""
+        ...
+
+    async def retire(
+        self, key: SigningKey, successor: SigningKey, not_after: datetime, initiator: Initiator
+    ) -> None:
+        """Let a key end at `not_after`, before its time, because `successor` signs from now on."""
         ...
 
 

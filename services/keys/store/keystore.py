@@ -2,29 +2,18 @@
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Final
 
-from libs.contracts.events import (
-    PLATFORM_TENANT,
-    DekCreated,
-    DekUnwrapped,
-    Event,
-    KekCreated,
-    SigningKeyCreated,
-    SigningKeyLeased,
-    encode,
-)
+from libs.contracts.events import PLATFORM_TENANT, DekCreated, DekUnwrapped, KekCreated
 from libs.db.pool import Row, TenantDatabase, Transaction
-from libs.events.outbox import OutboxRecord, append, partition_of
 from libs.kernel.clock import Clock
 from libs.kernel.ids import ConversationId, DekId, Ids, TenantId
 from libs.telemetry.tracing import Tracing
-from services.keys.domain.access import Access
+from services.keys.domain.access import Access, Given, given_of
 from services.keys.domain.deks import Dek, DekScope
-from services.keys.domain.signing import Lease, SigningKey, Use
-
-_SCHEMA: Final = "keys"
+from services.keys.store import facts
+from services.keys.store.outgoing import Outgoing
+from services.keys.store.signing_keys import PostgresSigningKeys
 
 _HAS_KEK = "SELECT FROM keys.kek WHERE tenant = %s AND kek = %s"
 
@@ -58,73 +47,37 @@ _ADD_DEKS = """
     RETURNING dek
 """
 
-_SIGNING_COLUMNS = "kid, purpose, ordinal, public, sealed, not_before, not_after"
-
-_NEWEST_SIGNING_KEY = f"""
-    SELECT {_SIGNING_COLUMNS} FROM keys.signing_key WHERE purpose = %s ORDER BY ordinal DESC LIMIT 1
-"""
-
-_PUBLISHED_SIGNING_KEYS = f"""
-    SELECT {_SIGNING_COLUMNS} FROM keys.signing_key
-     WHERE purpose = %s AND published_until > %s ORDER BY ordinal
-"""
-
-_ADD_SIGNING_KEY = f"""
-    INSERT INTO keys.signing_key ({_SIGNING_COLUMNS}, published_until)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING kid
+_ADD_ACCESS = """
+    INSERT INTO keys.key_access (tenant, access, action, service, purpose, act, deks, at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 """
 
 _PLATFORM: Final = TenantId(PLATFORM_TENANT)
 """Stands for no tenant: no row of a tenant is seen in its transactions."""
 
 
-class Facts:
-    """What happened in one transaction, appended to the outbox as its last statement."""
-
-    def __init__(self, tenant: TenantId, clock: Clock, ids: Ids, tracing: Tracing) -> None:
-        """Collect facts of `tenant`."""
-        self._tenant = tenant
-        self._clock = clock
-        self._ids = ids
-        self._tracing = tracing
-        self._records: list[OutboxRecord] = []
-
-    def note(self, event: Event, subject: str) -> None:
-        """Note one fact about `subject`."""
-        body = encode(
-            event,
-            id=self._ids.uuid7(),
-            time=self._clock.now(),
-            tenant=self._tenant,
-            subject=subject,
-            traceparent=self._tracing.traceparent(),
-        )
-        self._records.append(OutboxRecord(partition_of(self._tenant), self._tenant, event.name, body))
-
-    async def append_to(self, tx: Transaction) -> None:
-        """Append all facts, in order."""
-        await append(tx, _SCHEMA, self._records)
-
-
 class PostgresTenantKeys:
-    """One tenant's rows within one transaction, and the facts that leave with it."""
+    """One tenant's rows within one transaction, and what leaves with it."""
 
-    def __init__(self, tx: Transaction, tenant: TenantId, clock: Clock, facts: Facts) -> None:
+    def __init__(self, tx: Transaction, tenant: TenantId, clock: Clock, ids: Ids, outgoing: Outgoing) -> None:
         """Work within `tx`, which is bound to `tenant`."""
         self._tx = tx
         self._tenant = tenant
         self._clock = clock
-        self._facts = facts
+        self._ids = ids
+        self._outgoing = outgoing
 
     async def has_kek(self, kek: str) -> bool:
         """Say whether the tenant's KEK is known to have been made."""
         return await self._tx.fetch_one(_HAS_KEK, (self._tenant, kek)) is not None
 
-    async def add_kek(self, kek: str, version: int) -> None:
+    async def add_kek(self, kek: str, version: int, access: Access) -> None:
         """Note that the KEK was made, once."""
-        row = await self._tx.fetch_one(_ADD_KEK, (self._tenant, kek, self._clock.now()))
+        now = self._clock.now()
+        row = await self._tx.fetch_one(_ADD_KEK, (self._tenant, kek, now))
         if row is not None:
-            self._facts.note(KekCreated(kek=kek, kek_version=version), kek)
+            self._outgoing.note(KekCreated(kek=kek, kek_version=version), kek)
+            self._outgoing.tell(facts.kek_created(self._ids.uuid7(), kek, access, now))
 
     async def newest_deks(self, scopes: Collection[DekScope]) -> dict[DekScope, Dek]:
         """Return the newest generation of each scope that has any."""
@@ -138,15 +91,16 @@ class PostgresTenantKeys:
         rows = await self._tx.fetch_all(_DEKS_NAMED, (self._tenant, list(deks)))
         return {dek.dek: dek for dek in map(self._dek_of, rows)}
 
-    async def add_deks(self, deks: Sequence[Dek]) -> set[DekId]:
+    async def add_deks(self, deks: Sequence[Dek], access: Access) -> set[DekId]:
         """Keep new keys and return those that were kept: another may have made the same generation first."""
         if not deks:
             return set()
+        now = self._clock.now()
         rows = await self._tx.fetch_all(
             _ADD_DEKS,
             (
                 self._tenant,
-                self._clock.now(),
+                now,
                 [dek.dek for dek in deks],
                 [dek.scope.conversation for dek in deks],
                 [dek.scope.epoch for dek in deks],
@@ -159,60 +113,32 @@ class PostgresTenantKeys:
         kept = {DekId(row.dek) for row in rows}
         for dek in deks:
             if dek.dek in kept:
-                self._facts.note(_created(dek), str(dek.dek))
+                self._outgoing.note(_created(dek), str(dek.dek))
+                self._outgoing.tell(facts.dek_created(dek, access, now))
         return kept
 
-    async def record_access(self, deks: Sequence[DekId], access: Access) -> None:
-        """Write the entry of the key-access log; `deks` is not empty."""
-        event = DekUnwrapped(deks=tuple(deks), purpose=access.purpose, act=access.act, service=access.service)
-        self._facts.note(event, access.service)
+    async def record_access(self, deks: Sequence[Dek], access: Access) -> None:
+        """Write the entry of the key-access log that names `deks`; none, when nothing was handed out.
+
+        The fingerprint key is an entry of its own, whatever it was asked for with.
+        """
+        for given, names in given_of(deks).items():
+            await self._record(given, names, access)
+
+    async def _record(self, given: Given, names: Sequence[DekId], access: Access) -> None:
+        act, now = self._ids.uuid7(), self._clock.now()
+        told = facts.keys_given(act, given, names, access, now)
+        row = (self._tenant, act, told.action, access.service, access.purpose, access.act, list(names), now)
+        await self._tx.execute(_ADD_ACCESS, row)
+        event = DekUnwrapped(
+            deks=tuple(names), purpose=access.purpose, act=access.act, service=access.service
+        )
+        self._outgoing.note(event, access.service)
+        self._outgoing.tell(told)
 
     def _dek_of(self, row: Row) -> Dek:
         scope = DekScope(self._tenant, ConversationId(row.conversation), row.epoch)
         return Dek(DekId(row.dek), scope, row.generation, row.kek, row.wrapped)
-
-
-class PostgresSigningKeys:
-    """The platform's signing keys within one transaction, and the facts that leave with it."""
-
-    def __init__(self, tx: Transaction, facts: Facts) -> None:
-        """Work within `tx`."""
-        self._tx = tx
-        self._facts = facts
-
-    async def find_newest(self, use: Use) -> SigningKey | None:
-        """Return the key of this use with the greatest ordinal."""
-        row = await self._tx.fetch_one(_NEWEST_SIGNING_KEY, (use,))
-        return None if row is None else _signing_key_of(row)
-
-    async def published(self, use: Use, now: datetime) -> list[SigningKey]:
-        """Return the keys whose public half is still published, oldest first."""
-        rows = await self._tx.fetch_all(_PUBLISHED_SIGNING_KEYS, (use, now))
-        return [_signing_key_of(row) for row in rows]
-
-    async def add(self, key: SigningKey) -> bool:
-        """Keep a new key; False when another took its ordinal first."""
-        row = await self._tx.fetch_one(
-            _ADD_SIGNING_KEY,
-            (
-                key.kid,
-                key.use,
-                key.ordinal,
-                key.public,
-                key.sealed,
-                key.not_before,
-                key.not_after,
-                key.published_until,
-            ),
-        )
-        if row is None:
-            return False
-        self._facts.note(SigningKeyCreated(kid=key.kid, use=key.use, not_after=key.not_after), key.kid)
-        return True
-
-    async def record_lease(self, lease: Lease) -> None:
-        """Note and publish that a service was given the key."""
-        self._facts.note(SigningKeyLeased(kid=lease.kid, service=lease.service), lease.kid)
 
 
 class PostgresKeystore:
@@ -227,19 +153,19 @@ class PostgresKeystore:
 
     @asynccontextmanager
     async def begin(self, tenant: TenantId) -> AsyncIterator[PostgresTenantKeys]:
-        """Begin a transaction on the keys of one tenant; its events are appended before it commits."""
+        """Begin a transaction on the keys of one tenant; what it tells is appended before it commits."""
         async with self._database.begin(tenant) as tx:
-            facts = Facts(tenant, self._clock, self._ids, self._tracing)
-            yield PostgresTenantKeys(tx, tenant, self._clock, facts)
-            await facts.append_to(tx)
+            outgoing = Outgoing(tenant, self._clock, self._ids, self._tracing)
+            yield PostgresTenantKeys(tx, tenant, self._clock, self._ids, outgoing)
+            await outgoing.append_to(tx)
 
     @asynccontextmanager
     async def begin_signing(self) -> AsyncIterator[PostgresSigningKeys]:
         """Begin a transaction on the platform's signing keys."""
         async with self._database.begin(_PLATFORM) as tx:
-            facts = Facts(_PLATFORM, self._clock, self._ids, self._tracing)
-            yield PostgresSigningKeys(tx, facts)
-            await facts.append_to(tx)
+            outgoing = Outgoing(_PLATFORM, self._clock, self._ids, self._tracing)
+            yield PostgresSigningKeys(tx, self._clock, self._ids, outgoing)
+            await outgoing.append_to(tx)
 
     async def answers(self) -> bool:
         """Say whether the database answers; raises DatabaseUnavailable when it does not."""
@@ -250,10 +176,4 @@ class PostgresKeystore:
 def _created(dek: Dek) -> DekCreated:
     return DekCreated(
         dek=dek.dek, conversation=dek.scope.conversation, epoch=dek.scope.epoch, kek_version=dek.kek_version
-    )
-
-
-def _signing_key_of(row: Row) -> SigningKey:
-    return SigningKey(
-        row.kid, Use(row.purpose), row.ordinal, row.public, row.sealed, row.not_before, row.not_after
     )

@@ -4,7 +4,14 @@ from datetime import datetime
 
 from libs.kernel.clock import Clock
 from services.keys.domain.errors import KeysContended
-from services.keys.domain.signing import ClearSigningKey, SigningKey, Use, lease_of, needs_successor
+from services.keys.domain.signing import (
+    ClearSigningKey,
+    Initiator,
+    SigningKey,
+    Use,
+    lease_of,
+    needs_successor,
+)
 from services.keys.ports.keystore import Keystore
 from services.keys.usecases.sealing import SealedSigningKeys
 
@@ -38,7 +45,7 @@ class LeaseSigningKey:
         """Return the successor: ours, or the one that another made at the same moment."""
         successor = await self._sealed.make(use, newest, now)
         async with self._keystore.begin_signing() as keys:
-            if await keys.add(successor):
+            if await keys.add(successor, Initiator.KEYS):
                 return successor
             other = await keys.find_newest(use)
         if other is None:

@@ -83,26 +83,26 @@ class ObtainDeks:
         lacking = [wish.scope for wish in wishes if not serves(newest.get(wish.scope), wish)]
         clear = await opened(self._vault, found)
         answers: Answers = {dek.scope: clear[dek.dek] for dek in found}
+        handed_out = [dek for dek in found if isinstance(clear[dek.dek], ClearDek)]
         try:
             made = await self._make(tenant, lacking, newest, has_kek=has_kek)
         except KekRefused:
             made = []
             answers |= dict.fromkeys(lacking, Obstacle.KEY_UNAVAILABLE)
-        return answers | await self._keep(tenant, made, answers, access)
+        return answers | await self._keep(tenant, made, handed_out, access)
 
-    async def _keep(self, tenant: TenantId, made: Sequence[_Made], found: Answers, access: Access) -> Answers:
+    async def _keep(
+        self, tenant: TenantId, made: Sequence[_Made], handed_out: Sequence[Dek], access: Access
+    ) -> Answers:
         """Store the new keys and log what is handed out; return those new keys that were kept."""
-        handed_out = [answer.dek for answer in found.values() if isinstance(answer, ClearDek)]
         if not made and not handed_out:
             return {}
         async with self._keystore.begin(tenant) as keys:
             if made:
-                await keys.add_kek(kek_name_of(tenant), made[0].dek.kek_version)
-            names = await keys.add_deks([new.dek for new in made])
+                await keys.add_kek(kek_name_of(tenant), made[0].dek.kek_version, access)
+            names = await keys.add_deks([new.dek for new in made], access)
             kept = [new for new in made if new.dek.dek in names]
-            handed_out += [new.dek.dek for new in kept]
-            if handed_out:
-                await keys.record_access(handed_out, access)
+            await keys.record_access([*handed_out, *(new.dek for new in kept)], access)
         return {new.dek.scope: new.clear for new in kept}
 
     async def _make(

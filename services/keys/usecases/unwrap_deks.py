@@ -38,7 +38,7 @@ class UnwrapDeks:
         async with self._keystore.begin(tenant) as keys:
             found = await keys.deks_named(deks)
         answers = await opened(self._vault, list(found.values()))
-        given = [dek for dek, answer in answers.items() if isinstance(answer, ClearDek)]
+        given = [dek for dek in found.values() if isinstance(answers[dek.dek], ClearDek)]
         if given:
             async with self._keystore.begin(tenant) as keys:
                 await keys.record_access(given, access)

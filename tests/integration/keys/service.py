@@ -18,6 +18,7 @@ from infra.engines.valkey import ValkeyServer
 from libs.authn.service_tokens import ServiceTokenSigner, public_key_of
 from libs.contracts import internal as wire
 from libs.contracts.events import CloudEvent, Event, decode
+from libs.contracts.facts import KeysFact
 from libs.kernel.clock import ManualClock
 from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
@@ -78,8 +79,14 @@ class Service:
             cursor = connection.execute(statement.encode(), parameters)
             return cursor.fetchall() if cursor.description else []
 
-    def facts(self) -> list[tuple[CloudEvent, Event]]:
-        """Return every published fact, in the order of the outbox."""
+    def tamper(self, statement: str, *parameters: object) -> None:
+        """Do what a superuser can do behind the service: change rows past the triggers."""
+        with psycopg.connect(self.database.admin_dsn.reveal(), autocommit=True) as connection:
+            connection.execute("SET session_replication_role = replica")
+            connection.execute(statement.encode(), parameters)
+
+    def outbox(self) -> list[tuple[CloudEvent, Event]]:
+        """Return everything that was published, in the order of the outbox."""
         decoded = [
             decode(body)
             for (body,) in self.rows("SELECT body FROM keys.outbox ORDER BY part, position")
@@ -88,7 +95,20 @@ class Service:
         return [(envelope, event) for envelope, event in decoded if event is not None]
 
     def events(self) -> list[Event]:
-        return [event for _, event in self.facts()]
+        """Return the published events that are no audit facts."""
+        return [event for _, event in self.outbox() if not isinstance(event, KeysFact)]
+
+    def facts(self) -> list[KeysFact]:
+        """Return the audit facts."""
+        return [event for _, event in self.outbox() if isinstance(event, KeysFact)]
+
+    async def acts(self) -> wire.ActsCounted:
+        return answer_of(
+            await self.http.get("/internal/acts", headers=self.headers("audit")), wire.ActsCounted
+        )
+
+    async def rotate(self, use: str, caller: str = "operator") -> httpx.Response:
+        return await self.http.post(f"/internal/signing-keys/{use}/rotate", headers=self.headers(caller))
 
 
 def answer_of(response: httpx.Response, kind: type[T]) -> T:

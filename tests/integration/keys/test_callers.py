@@ -88,4 +88,4 @@ async def test_answers_with_keys_are_kept_by_nothing_on_their_way(
 
 async def test_the_public_description_names_no_internal_route(keys: Service) -> None:
     description = (await keys.http.get("/keys/v1/openapi.json")).json()
-    assert set(description["paths"]) == {"/keys/v1/jwks.json"}
+    assert set(description["paths"]) == {"/keys/v1/jwks.json", "/keys/v1/trust.json"}

@@ -152,7 +152,7 @@ async def test_every_key_made_and_every_key_handed_out_is_a_fact_of_its_tenant(
         DekUnwrapped(deks=(key.dek,), purpose="seal", act="send", service="messaging"),
         DekUnwrapped(deks=(key.dek,), purpose="deliver", act="sync", service="messaging"),
     ]
-    for envelope, _ in keys.facts():
+    for envelope, _ in keys.outbox():
         assert envelope.tenant == tenant
         assert envelope.source == "/keys"
         assert envelope.time == keys.clock.now()
@@ -162,7 +162,7 @@ async def test_no_key_is_handed_out_or_kept_without_its_fact(
     keys: Service, tenant: UUID, conversation: UUID
 ) -> None:
     known = await keys.obtain_one(tenant, conversation)
-    before = len(keys.facts())
+    before = len(keys.outbox())
     keys.rows("""
         CREATE FUNCTION keys.refuse() RETURNS trigger LANGUAGE plpgsql
         AS $$ BEGIN RAISE EXCEPTION 'no fact today'; END $$""")
@@ -177,7 +177,8 @@ async def test_no_key_is_handed_out_or_kept_without_its_fact(
     ]
     assert [problem_of(answer) for answer in answers] == [(500, "internal")] * 3
     assert keys.rows("SELECT count(*) FROM keys.dek") == [(1,)]
-    assert len(keys.facts()) == before
+    assert len(keys.outbox()) == before
+    assert keys.rows("SELECT count(*) FROM keys.key_access") == [(1,)]
 
 
 async def test_a_tenant_has_one_fingerprint_key(keys: Service, tenant: UUID, conversation: UUID) -> None:

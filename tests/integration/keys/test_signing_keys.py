@@ -97,7 +97,7 @@ async def test_each_key_and_each_lease_is_a_fact_of_the_platform(keys: Service) 
         SigningKeyLeased(kid=lease.kid, service="identity"),
         SigningKeyLeased(kid=lease.kid, service="identity"),
     ]
-    assert {envelope.tenant for envelope, _ in keys.facts()} == {PLATFORM_TENANT}
+    assert {envelope.tenant for envelope, _ in keys.outbox()} == {PLATFORM_TENANT}
 
 
 async def test_tokens_can_be_checked_while_the_vault_is_sealed(
@@ -112,9 +112,9 @@ async def test_tokens_can_be_checked_while_the_vault_is_sealed(
 async def test_a_signing_key_whose_row_was_altered_is_not_leased(keys: Service, column: str) -> None:
     lease = await keys.lease()
     if column == "kid":
-        keys.rows("UPDATE keys.signing_key SET kid = 'another'")
+        keys.tamper("UPDATE keys.signing_key SET kid = 'another'")
     else:
-        keys.rows("UPDATE keys.signing_key SET sealed = overlay(sealed placing 'AAAA' from 20)")
+        keys.tamper("UPDATE keys.signing_key SET sealed = overlay(sealed placing 'AAAA' from 20)")
     answer = await keys.post("/internal/signing-keys/tokens/lease", wire.LeaseSigningKey(), "identity")
     assert problem_of(answer) == (503, "key-unavailable")
     assert [type(event) for event in keys.events()] == [SigningKeyCreated, SigningKeyLeased]
@@ -126,6 +126,6 @@ async def test_a_data_key_and_a_signing_key_cannot_stand_in_for_each_other(
 ) -> None:
     await keys.lease()
     key = await keys.obtain_one(tenant, conversation)
-    keys.rows("UPDATE keys.signing_key SET sealed = (SELECT wrapped FROM keys.dek WHERE dek = %s)", key.dek)
+    keys.tamper("UPDATE keys.signing_key SET sealed = (SELECT wrapped FROM keys.dek WHERE dek = %s)", key.dek)
     answer = await keys.post("/internal/signing-keys/tokens/lease", wire.LeaseSigningKey(), "identity")
     assert problem_of(answer) == (503, "key-unavailable")

@@ -64,7 +64,7 @@ class ContendedKeystore:
     async def has_kek(self, kek: str) -> bool:
         return bool(self.rows)
 
-    async def add_kek(self, kek: str, version: int) -> None: ...
+    async def add_kek(self, kek: str, version: int, access: Access) -> None: ...
 
     async def newest_deks(self, scopes: Collection[DekScope]) -> dict[DekScope, Dek]:
         return {scope: self.rows[scope] for scope in scopes if scope in self.rows}
@@ -72,7 +72,7 @@ class ContendedKeystore:
     async def deks_named(self, deks: Collection[DekId]) -> dict[DekId, Dek]:
         return {dek.dek: dek for dek in self.rows.values() if dek.dek in deks}
 
-    async def add_deks(self, deks: Sequence[Dek]) -> set[DekId]:
+    async def add_deks(self, deks: Sequence[Dek], access: Access) -> set[DekId]:
         if self._defeats and deks:
             self._defeats -= 1
             for dek in deks:
@@ -82,8 +82,8 @@ class ContendedKeystore:
         self.rows |= {dek.scope: dek for dek in deks}
         return {dek.dek for dek in deks}
 
-    async def record_access(self, deks: Sequence[DekId], access: Access) -> None:
-        self.accesses += deks
+    async def record_access(self, deks: Sequence[Dek], access: Access) -> None:
+        self.accesses += [dek.dek for dek in deks]
 
 
 def obtaining(keystore: ContendedKeystore) -> ObtainDeks:
