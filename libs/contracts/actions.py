@@ -32,6 +32,7 @@ _ALL = (
     Action("identity.principal.updated", OPERATIONS, "a person's directory data changed"),
     Action("identity.principal.deactivated", OPERATIONS, "a person may no longer sign in"),
     Action("identity.principal.reactivated", OPERATIONS, "a person may sign in again"),
+    Action("identity.principal.removed", OPERATIONS, "a person was taken out of the directory"),
     Action("identity.session.started", OPERATIONS, "a device signed in"),
     Action("identity.session.ended", OPERATIONS, "a session ended before its time, by whomever"),
     Action("identity.sign-in.refused", OPERATIONS, "attempts to sign in were refused, told of by the minute"),

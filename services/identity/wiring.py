@@ -23,10 +23,13 @@ from libs.host.app import Lifespan, create_app
 from libs.host.auth import require_actor
 from libs.host.background import Background
 from libs.host.clients import ServiceClient
-from libs.host.outbox import outbox_routes
+from libs.host.outbox import acts_routes, outbox_routes
 from libs.kernel.clock import Clock, SystemClock
+from libs.kernel.denials import Denials
+from libs.kernel.errors import DomainError
 from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
+from libs.telemetry.logs import get_logger
 from libs.telemetry.metrics import Metrics
 from libs.telemetry.tracing import Tracing
 from services.identity.adapters.announcer import RevocationAnnouncer
@@ -40,10 +43,12 @@ from services.identity.edge.scim import SCIM_PREFIX, ScimActs, scim_routes
 from services.identity.edge.scim_forms import scim_error
 from services.identity.edge.sessions import session_routes
 from services.identity.settings import Settings
+from services.identity.store.acts import ACTS
 from services.identity.store.database import PostgresDatabase
 from services.identity.store.revocations import PostgresRevocationLog
 from services.identity.store.tenants import PostgresTenantRegistry
-from services.identity.usecases.directory import ReadMe, SearchPeople
+from services.identity.usecases.denials import RecordDenials
+from services.identity.usecases.directory import Access, ReadMe, SearchPeople
 from services.identity.usecases.operate import (
     CreateTenant,
     FindTenant,
@@ -72,6 +77,8 @@ PREFIX: Final = "/identity/v1"
 POLICIES: Final = Path(__file__).parents[2] / "policies" / "authz"
 _KEYS: Final = "keys"
 _REDIS_SECONDS: Final = 2.0
+_DENIAL_SECONDS: Final = 2.0
+"""How often it is looked for denials whose minute is over."""
 
 
 class _World:
@@ -101,6 +108,8 @@ class _World:
         self.announcer = RevocationAnnouncer(self.log, self.view, self.redis, clock)
         self.signing = LeasedSigning(self._lease, clock, self.ids)
         self.passwords = Argon2Passwords()
+        self.denials = Denials(clock)
+        self.record_denials = RecordDenials(self.database, self.denials, self.ids)
         self.publisher = Publisher(
             self.publishing,
             self.redis,
@@ -116,6 +125,13 @@ class _World:
     async def fetch_token_keys(self) -> bytes:
         """Return the JWK set that the keys service publishes."""
         return await self.keys.fetch_bytes("/keys/v1/jwks.json")
+
+    async def end_denials(self) -> None:
+        """Write the denials of the running minute too, before the databases are let go."""
+        try:
+            await self.record_denials(everything=True)
+        except DomainError as error:
+            get_logger().warning("the last denials are not written", reason=type(error).__name__)
 
     async def database_answers(self) -> bool:
         """Say whether PostgreSQL answers."""
@@ -168,15 +184,18 @@ PROCESSES: Final[Mapping[str, Callable[[Settings], FastAPI]]] = {SERVICE: build}
 def _public_routes(world: _World) -> list[APIRouter]:
     """Return what people, their devices and their directories call."""
     database, clock, announcer = world.database, world.clock, world.announcer
+    denials = world.denials
     opener = SessionOpener(clock, world.ids, world.randomness)
-    by_code = SignInByCode(database, world.registry, world.signing, opener, clock)
-    by_password = SignInByPassword(database, world.registry, world.signing, world.passwords, opener, clock)
-    refresh = RefreshSession(database, world.signing, announcer, clock, world.randomness)
+    by_code = SignInByCode(database, world.registry, world.signing, opener, denials, clock)
+    by_password = SignInByPassword(
+        database, world.registry, world.signing, world.passwords, opener, denials, clock
+    )
+    refresh = RefreshSession(database, world.signing, announcer, denials, clock, world.randomness)
     verifier = TokenVerifier(JwksKeySource(world.fetch_token_keys, clock), clock)
     actor = require_actor(verifier, world.view)
-    permissions = Authorizer(POLICIES)
+    access = Access(Authorizer(POLICIES), denials)
     scim = ScimActs(
-        admit=AdmitScimClient(database, clock),
+        admit=AdmitScimClient(database, denials, clock),
         provision=ProvisionUser(database, clock, world.ids),
         get=GetUser(database),
         search=SearchUsers(database),
@@ -185,7 +204,7 @@ def _public_routes(world: _World) -> list[APIRouter]:
     )
     return [
         session_routes(by_password, by_code, refresh, SignOut(database, announcer, clock), actor),
-        directory_routes(ReadMe(database, permissions), SearchPeople(database, permissions), actor),
+        directory_routes(ReadMe(database, access), SearchPeople(database, access), actor),
         scim_routes(scim),
     ]
 
@@ -197,15 +216,16 @@ def _internal_routes(world: _World) -> list[APIRouter]:
         create_tenant=CreateTenant(database, clock, world.ids),
         find_tenant=FindTenant(world.registry),
         list_tenants=ListTenants(world.registry),
-        issue_scim_token=IssueScimToken(database, clock, randomness),
+        issue_scim_token=IssueScimToken(database, clock, world.ids, randomness),
         issue_codes=IssueSignInCodes(database, clock, randomness),
         set_password=SetPassword(database, world.passwords, clock),
-        grant_role=GrantRole(database),
+        grant_role=GrantRole(database, clock),
     )
     return [
         operator_routes(world.peers, acts),
         revocation_routes(world.peers, world.settings.peer_keys, ReadRevocations(world.log, clock)),
         outbox_routes(SERVICE, world.publishing, world.peers),
+        acts_routes(SERVICE, world.publishing, world.peers, ACTS),
     ]
 
 
@@ -220,9 +240,11 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
                 stack.push_async_callback(pool.close)
             stack.push_async_callback(world.redis.aclose)
             stack.push_async_callback(world.keys.close)
+            stack.push_async_callback(world.end_denials)
             await stack.enter_async_context(background)
             background.keep(world.announcer.run)
             background.keep(world.publisher.run)
+            background.every(lambda: _DENIAL_SECONDS, world.record_denials)
             yield
 
     return lifespan

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from libs.kernel.errors import DomainError
+from libs.kernel.ids import PrincipalId
 
 
 @dataclass(eq=False)
@@ -14,7 +15,12 @@ class NotFound(DomainError):
 
 @dataclass(eq=False)
 class SignInRefused(DomainError):
-    """Name, password or code prove nothing. One error for every reason."""
+    """Name, password or code prove nothing. One error for every reason.
+
+    `principal` is whose name was used, where there is such a person; the answer never tells.
+    """
+
+    principal: PrincipalId | None = None
 
 
 @dataclass(eq=False)
@@ -26,7 +32,12 @@ class SignInThrottled(DomainError):
 
 @dataclass(eq=False)
 class SessionEnded(DomainError):
-    """The refresh token opens nothing: unknown, used before, expired or revoked, all alike."""
+    """The refresh token opens nothing: unknown, used before, expired or revoked, all alike.
+
+    `principal` is whose session the token names, where there is one; the answer never tells.
+    """
+
+    principal: PrincipalId | None = None
 
 
 @dataclass(eq=False)

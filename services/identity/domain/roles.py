@@ -1,5 +1,6 @@
 """Roles, and who may grant which."""
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -11,6 +12,14 @@ class RoleSource(Enum):
 
     SCIM = "scim"
     OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class RolesChanged:
+    """The roles that a principal received from one source, and those that it lost."""
+
+    granted: frozenset[str] = frozenset()
+    revoked: frozenset[str] = frozenset()
 
 
 EMPLOYEE: Final = "employee"

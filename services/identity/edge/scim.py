@@ -12,7 +12,8 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Security
 from starlette.responses import Response
 
 from libs.host.auth import Bearer
-from libs.kernel.ids import PrincipalId, TenantId
+from libs.kernel.ids import PrincipalId
+from services.identity.domain.acts import ScimClient
 from services.identity.domain.errors import InvalidSyntax, InvalidValue, NotFound
 from services.identity.domain.principals import Principal
 from services.identity.domain.scim.patch import operations_of
@@ -76,14 +77,14 @@ class Projection:
 def scim_routes(acts: ScimActs) -> APIRouter:
     """Return the routes under /scim/v2/{tenant}."""
 
-    async def admitted(slug: str, token: Annotated[str, Security(Bearer("SCIM token"))]) -> TenantId:
+    async def admitted(slug: str, token: Annotated[str, Security(Bearer("SCIM token"))]) -> ScimClient:
         return await acts.admit(slug, token)
 
     router = APIRouter(prefix=f"{SCIM_PREFIX}/{{slug}}", tags=["scim"])
-    tenant = Depends(admitted)
-    _add_reading(router, acts, tenant)
-    _add_writing(router, acts, tenant)
-    _add_discovery(router, tenant)
+    client = Depends(admitted)
+    _add_reading(router, acts, client)
+    _add_writing(router, acts, client)
+    _add_discovery(router, client)
     return router
 
 
@@ -92,7 +93,7 @@ def _add_reading(router: APIRouter, acts: ScimActs, admitted: Any) -> None:
     async def search(
         request: Request,
         projection: Annotated[Projection, Depends()],
-        tenant: TenantId = admitted,
+        client: ScimClient = admitted,
         filter: Annotated[str | None, Query()] = None,  # noqa: A002 - the parameter's name in RFC 7644
         start: Annotated[int, Query(alias="startIndex")] = 1,
         count: Annotated[int, Query()] = _DEFAULT_RESULTS,
@@ -100,7 +101,7 @@ def _add_reading(router: APIRouter, acts: ScimActs, admitted: Any) -> None:
         wanted = () if filter is None else filter_of(filter)
         first = min(max(start, 1), _LARGEST_INDEX)
         limit = min(max(count, 0), MOST_RESULTS)
-        total, found = await acts.search(tenant, wanted, first - 1, limit)
+        total, found = await acts.search(client.tenant, wanted, first - 1, limit)
         resources = [projection.of(resource_of(each, _location_of(request, each))) for each in found]
         return scim_response(list_of(resources, total, first))
 
@@ -109,9 +110,9 @@ def _add_reading(router: APIRouter, acts: ScimActs, admitted: Any) -> None:
         request: Request,
         user: str,
         projection: Annotated[Projection, Depends()],
-        tenant: TenantId = admitted,
+        client: ScimClient = admitted,
     ) -> Response:
-        found = await acts.get(tenant, _id_of(user))
+        found = await acts.get(client.tenant, _id_of(user))
         if request.headers.get("if-none-match") == version_of(found):
             return Response(status_code=304, headers={"etag": version_of(found)})
         return _answer(request, found, projection)
@@ -123,9 +124,9 @@ def _add_writing(router: APIRouter, acts: ScimActs, admitted: Any) -> None:
         request: Request,
         body: Annotated[Any, Body()],
         projection: Annotated[Projection, Depends()],
-        tenant: TenantId = admitted,
+        client: ScimClient = admitted,
     ) -> Response:
-        made = await acts.provision(tenant, body)
+        made = await acts.provision(client, body)
         return _answer(request, made, projection, status=201)
 
     @router.patch("/Users/{user}", summary="Change parts of a user")
@@ -134,10 +135,10 @@ def _add_writing(router: APIRouter, acts: ScimActs, admitted: Any) -> None:
         user: str,
         body: Annotated[Any, Body()],
         projection: Annotated[Projection, Depends()],
-        tenant: TenantId = admitted,
+        client: ScimClient = admitted,
     ) -> Response:
         version = _wanted_version(request)
-        changed = await acts.change.patch(tenant, _id_of(user), operations_of(body), version)
+        changed = await acts.change.patch(client, _id_of(user), operations_of(body), version)
         return _answer(request, changed, projection)
 
     @router.put("/Users/{user}", summary="Replace a user")
@@ -146,21 +147,21 @@ def _add_writing(router: APIRouter, acts: ScimActs, admitted: Any) -> None:
         user: str,
         body: Annotated[Any, Body()],
         projection: Annotated[Projection, Depends()],
-        tenant: TenantId = admitted,
+        client: ScimClient = admitted,
     ) -> Response:
-        changed = await acts.change.put(tenant, _id_of(user), body, _wanted_version(request))
+        changed = await acts.change.put(client, _id_of(user), body, _wanted_version(request))
         return _answer(request, changed, projection)
 
     @router.delete("/Users/{user}", status_code=204, summary="Take a user out of the directory")
-    async def remove(request: Request, user: str, tenant: TenantId = admitted) -> Response:
-        await acts.remove(tenant, _id_of(user), _wanted_version(request))
+    async def remove(request: Request, user: str, client: ScimClient = admitted) -> Response:
+        await acts.remove(client, _id_of(user), _wanted_version(request))
         return Response(status_code=204)
 
 
 def _add_discovery(router: APIRouter, admitted: Any) -> None:
     @router.get("/ServiceProviderConfig", summary="What this server can do")
-    async def config(request: Request, slug: str, tenant: TenantId = admitted) -> Response:
-        del tenant
+    async def config(request: Request, slug: str, client: ScimClient = admitted) -> Response:
+        del client
         base = str(request.base_url).rstrip("/")
         return scim_response(service_provider_config(f"{base}{SCIM_PREFIX}/{slug}/ServiceProviderConfig"))
 

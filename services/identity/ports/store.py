@@ -4,10 +4,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
+from libs.kernel.denials import Denial
 from libs.kernel.ids import PrincipalId, SessionId, TenantId
+from services.identity.domain.acts import Act
 from services.identity.domain.principals import Account, Person, Principal
-from services.identity.domain.roles import RoleSource
+from services.identity.domain.roles import RolesChanged, RoleSource
 from services.identity.domain.scim.filters import Filter
 from services.identity.domain.sessions import EndReason, Session
 from services.identity.domain.tenants import Tenant
@@ -27,6 +30,10 @@ class Tenants(Protocol):
 
     async def add(self, tenant: Tenant, now: datetime) -> None:
         """Keep a new tenant. Raises SlugTaken."""
+        ...
+
+    async def find(self) -> Tenant | None:
+        """Return the tenant."""
         ...
 
     async def get(self) -> Tenant:
@@ -50,7 +57,7 @@ class Principals(Protocol):
         ...
 
     async def save(self, principal: Principal) -> None:
-        """Keep a changed principal. Raises NotUnique."""
+        """Keep a changed principal, and count the change by what it was. Raises NotUnique."""
         ...
 
     async def remove(self, principal: PrincipalId, now: datetime) -> None:
@@ -81,8 +88,10 @@ class Roles(Protocol):
         """Return the principal's roles, whoever granted them."""
         ...
 
-    async def replace(self, principal: PrincipalId, roles: Iterable[str], source: RoleSource) -> None:
-        """Let the roles that `source` grants be exactly these."""
+    async def replace(
+        self, principal: PrincipalId, roles: Iterable[str], source: RoleSource, now: datetime
+    ) -> RolesChanged:
+        """Let the roles that `source` grants be exactly these; return what that changed."""
         ...
 
     async def grant(self, principal: PrincipalId, role: str, source: RoleSource) -> bool:
@@ -94,7 +103,7 @@ class Credentials(Protocol):
     """What proves who someone is; secrets are kept as hashes alone."""
 
     async def set_password(self, principal: PrincipalId, hashed: str, now: datetime) -> None:
-        """Keep the hash of a password instead of any earlier one."""
+        """Keep the hash of a password instead of any earlier one, and count it."""
         ...
 
     async def find_password(self, name_key: str) -> tuple[PrincipalId, str] | None:
@@ -119,12 +128,12 @@ class Credentials(Protocol):
         """Use up every code of a principal."""
         ...
 
-    async def add_scim_token(self, digest: bytes, now: datetime, expires_at: datetime) -> None:
-        """Keep the digest of a SCIM token."""
+    async def add_scim_token(self, token: UUID, digest: bytes, now: datetime, expires_at: datetime) -> None:
+        """Keep the digest of a SCIM token, under the id by which the audit log knows it."""
         ...
 
-    async def has_scim_token(self, digest: bytes, now: datetime) -> bool:
-        """Return whether a SCIM token of this digest is good now."""
+    async def find_scim_token(self, digest: bytes, now: datetime) -> UUID | None:
+        """Return the id of the SCIM token of this digest, if it is good now."""
         ...
 
 
@@ -153,6 +162,14 @@ class Sessions(Protocol):
 
     async def end_all_of(self, principal: PrincipalId, reason: EndReason, now: datetime) -> list[SessionId]:
         """End every session of a principal and number the revocations; return those that had not ended."""
+        ...
+
+
+class DenialRows(Protocol):
+    """The denials that the audit log is told of."""
+
+    async def add(self, rows: Sequence[tuple[UUID, Denial]]) -> None:
+        """Keep denials of the transaction's tenant, each under an id."""
         ...
 
 
@@ -188,8 +205,17 @@ class Transaction(Protocol):
         """Its sessions."""
         ...
 
-    async def publish(self, *facts: Fact) -> None:
-        """Append the facts to the outbox: the last thing in a transaction, for it locks the outbox."""
+    @property
+    def denials(self) -> DenialRows:
+        """Its denials."""
+        ...
+
+    async def publish(self, *facts: Fact | Act) -> None:
+        """Append events and acts to the outbox, in order.
+
+        It is the last thing in a transaction, for it locks the outbox. What the audit log learns of an act
+        it learns by this alone: the act and its fact are committed together, or neither is.
+        """
         ...
 
 

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from libs.db.pool import Transaction
 from libs.kernel.ids import PrincipalId, TenantId
 
 _SET_HASH: Final = """
 INSERT INTO identity.password (tenant, principal, hash, changed_at) VALUES (%s, %s, %s, %s)
-ON CONFLICT (tenant, principal) DO UPDATE SET hash = excluded.hash, changed_at = excluded.changed_at
+ON CONFLICT (tenant, principal) DO UPDATE
+   SET hash = excluded.hash, changed_at = excluded.changed_at, version = identity.password.version + 1
 """
 _FIND_HASH: Final = """
 SELECT w.principal, w.hash
@@ -33,10 +35,10 @@ _DROP_CODES: Final = """
 UPDATE identity.sign_in_code SET used_at = %s WHERE tenant = %s AND principal = %s AND used_at IS NULL
 """
 _ADD_SCIM: Final = """
-INSERT INTO identity.scim_token (tenant, digest, issued_at, expires_at) VALUES (%s, %s, %s, %s)
+INSERT INTO identity.scim_token (tenant, token, digest, issued_at, expires_at) VALUES (%s, %s, %s, %s, %s)
 """
-_HAS_SCIM: Final = """
-SELECT 1 FROM identity.scim_token
+_FIND_SCIM: Final = """
+SELECT token FROM identity.scim_token
  WHERE tenant = %s AND digest = %s AND expires_at > %s AND revoked_at IS NULL
 """
 
@@ -50,7 +52,7 @@ class PostgresCredentials:
         self._tenant = tenant
 
     async def set_password(self, principal: PrincipalId, hashed: str, now: datetime) -> None:
-        """Keep the hash of a password instead of any earlier one."""
+        """Keep the hash of a password instead of any earlier one, and count it."""
         await self._tx.execute(_SET_HASH, (self._tenant, principal, hashed, now))
 
     async def find_password(self, name_key: str) -> tuple[PrincipalId, str] | None:
@@ -79,10 +81,11 @@ class PostgresCredentials:
         """Use up every code of a principal."""
         await self._tx.execute(_DROP_CODES, (now, self._tenant, principal))
 
-    async def add_scim_token(self, digest: bytes, now: datetime, expires_at: datetime) -> None:
-        """Keep the digest of a SCIM token."""
-        await self._tx.execute(_ADD_SCIM, (self._tenant, digest, now, expires_at))
+    async def add_scim_token(self, token: UUID, digest: bytes, now: datetime, expires_at: datetime) -> None:
+        """Keep the digest of a SCIM token, under the id by which the audit log knows it."""
+        await self._tx.execute(_ADD_SCIM, (self._tenant, token, digest, now, expires_at))
 
-    async def has_scim_token(self, digest: bytes, now: datetime) -> bool:
-        """Return whether a SCIM token of this digest is good now."""
-        return await self._tx.fetch_one(_HAS_SCIM, (self._tenant, digest, now)) is not None
+    async def find_scim_token(self, digest: bytes, now: datetime) -> UUID | None:
+        """Return the id of the SCIM token of this digest, if it is good now."""
+        row = await self._tx.fetch_one(_FIND_SCIM, (self._tenant, digest, now))
+        return None if row is None else UUID(bytes=row.token.bytes)

@@ -2,14 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from uuid import UUID
 
 from libs.contracts.events import Event, encode
+from libs.contracts.facts import Actor, Entity, IdentityFact
 from libs.db.pool import TenantDatabase, Transaction
 from libs.events.outbox import OutboxRecord, append, partition_of
 from libs.kernel.clock import Clock
 from libs.kernel.ids import Ids, TenantId
+from services.identity.domain.acts import Act
 from services.identity.ports.store import Fact
 from services.identity.store.credentials import PostgresCredentials
+from services.identity.store.denials import PostgresDenials
 from services.identity.store.principals import PostgresPrincipals
 from services.identity.store.roles import PostgresRoles
 from services.identity.store.sessions import PostgresSessions
@@ -32,17 +36,33 @@ class PostgresTransaction:
         self.roles = PostgresRoles(tx, tenant)
         self.credentials = PostgresCredentials(tx, tenant)
         self.sessions = PostgresSessions(tx, tenant)
+        self.denials = PostgresDenials(tx)
 
-    async def publish(self, *facts: Fact) -> None:
-        """Append the facts to the outbox, in order: the last statement of the transaction."""
+    async def publish(self, *facts: Fact | Act) -> None:
+        """Append events and acts to the outbox, in order: the last statement of the transaction."""
         await append(self._tx, SCHEMA, [self._record_of(fact) for fact in facts])
 
-    def _record_of(self, fact: Fact) -> OutboxRecord:
+    def _record_of(self, fact: Fact | Act) -> OutboxRecord:
+        if isinstance(fact, Act):
+            fact = fact_of(fact, fact.id or self._ids.uuid7())
         if not isinstance(fact, Event):
             msg = "only events of the contracts are published"
             raise TypeError(msg)
         body = encode(fact, id=self._ids.uuid7(), time=self._clock.now(), tenant=self._tenant)
         return OutboxRecord(partition_of(self._tenant), self._tenant, fact.name, body)
+
+
+def fact_of(act: Act, id: UUID) -> IdentityFact:  # noqa: A002 - the act's id
+    """Return an act as the audit log is told of it."""
+    return IdentityFact(
+        act=id,
+        action=act.action,
+        actor=Actor(kind=act.by.kind, id=act.by.id),
+        at=act.at,
+        entities=tuple(Entity(kind=kind, id=str(name)) for kind, name in act.on),
+        outcome=act.outcome,
+        count=act.count,
+    )
 
 
 class PostgresDatabase:

@@ -30,6 +30,8 @@ UPDATE identity.principal
    SET user_name = %(user_name)s, name_key = %(name_key)s, external_id = %(external_id)s,
        display_name = %(display_name)s, active = %(active)s, email_keys = %(email_keys)s,
        search_key = %(search_key)s, document = %(document)s, version = %(version)s,
+       deactivations = deactivations + (active AND NOT %(active)s)::int,
+       reactivations = reactivations + (%(active)s AND NOT active)::int,
        modified_at = %(modified_at)s
  WHERE tenant = %(tenant)s AND principal = %(principal)s
 """
@@ -86,7 +88,7 @@ class PostgresPrincipals:
         await self._write(_ADD, principal)
 
     async def save(self, principal: Principal) -> None:
-        """Keep a changed principal. Raises NotUnique."""
+        """Keep a changed principal, and count the change by what it was. Raises NotUnique."""
         await self._write(_SAVE, principal)
 
     async def remove(self, principal: PrincipalId, now: datetime) -> None:

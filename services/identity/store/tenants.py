@@ -33,12 +33,17 @@ class PostgresTenants:
         if await self._tx.execute(_ADD, row) == 0:
             raise SlugTaken(tenant.slug)
 
+    async def find(self) -> Tenant | None:
+        """Return the tenant."""
+        row = await self._tx.fetch_one(_GET, (self._tenant,))
+        return None if row is None else _tenant_of(row)
+
     async def get(self) -> Tenant:
         """Return the tenant. Raises NotFound."""
-        row = await self._tx.fetch_one(_GET, (self._tenant,))
-        if row is None:
+        tenant = await self.find()
+        if tenant is None:
             raise NotFound("Tenant")
-        return _tenant_of(row)
+        return tenant
 
 
 class PostgresTenantRegistry:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from libs.kernel.denials import Denials
 from services.identity.domain.actors import Actor, Facts
 from services.identity.domain.errors import NotFound
 from services.identity.domain.principals import Person, name_key_of
@@ -24,16 +25,29 @@ class Me:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Asks the policies, and counts what they deny."""
+
+    permissions: Permissions
+    denials: Denials
+
+    def check(self, actor: Actor, action: str, resource: Facts) -> None:
+        """Return if the actor may do that. Raises NotFound."""
+        if not self.permissions.allows(actor, action, resource):
+            self.denials.note(actor.tenant, actor.principal, action)
+            raise NotFound(resource.kind)
+
+
+@dataclass(frozen=True, slots=True)
 class ReadMe:
     """Tells people what the platform knows of them."""
 
     database: Database
-    permissions: Permissions
+    access: Access
 
     async def __call__(self, actor: Actor) -> Me:
         """Return the actor's own entry. Raises NotFound."""
-        if not self.permissions.allows(actor, "ReadMe", Facts("Person", actor.tenant, _SELF)):
-            raise NotFound("Person")
+        self.access.check(actor, "ReadMe", Facts("Person", actor.tenant, _SELF))
         async with self.database.begin(actor.tenant) as tx:
             principal = await tx.principals.find(actor.principal)
             if principal is None:
@@ -49,12 +63,11 @@ class SearchPeople:
     """Finds colleagues by the beginnings of their names and addresses."""
 
     database: Database
-    permissions: Permissions
+    access: Access
 
     async def __call__(self, actor: Actor, query: str, limit: int) -> list[Person]:
         """Return at most `limit` active people that match every word of `query`. Raises NotFound."""
-        if not self.permissions.allows(actor, "SearchPeople", Facts("Tenant", actor.tenant)):
-            raise NotFound("Tenant")
+        self.access.check(actor, "SearchPeople", Facts("Tenant", actor.tenant))
         words = name_key_of(query).split()[:_MOST_WORDS]
         async with self.database.begin(actor.tenant) as tx:
             return await tx.principals.search_people(words, limit)

@@ -9,6 +9,14 @@ from libs.contracts.events import RoleGranted, TenantCreated
 from libs.kernel.clock import Clock
 from libs.kernel.ids import Ids, PrincipalId, TenantId
 from libs.kernel.randomness import Randomness
+from services.identity.domain.acts import (
+    OPERATOR,
+    codes_issued,
+    password_set,
+    roles_changed,
+    scim_token_issued,
+    tenant_created,
+)
 from services.identity.domain.codes import (
     CODE_BYTES,
     CODE_LIFETIME,
@@ -17,7 +25,7 @@ from services.identity.domain.codes import (
     code_of,
 )
 from services.identity.domain.errors import NotFound, PasswordRefused
-from services.identity.domain.roles import RoleSource, role_of
+from services.identity.domain.roles import RolesChanged, RoleSource, role_of
 from services.identity.domain.tenants import Tenant, slug_of
 from services.identity.ports.outside import Passwords
 from services.identity.ports.store import Database, TenantRegistry
@@ -39,8 +47,10 @@ class CreateTenant:
         """Return the new tenant's id. Raises SlugRefused and SlugTaken."""
         tenant = Tenant(TenantId(self.ids.uuid7()), slug_of(slug), name, local_sign_in)
         async with self.database.begin(tenant.tenant) as tx:
-            await tx.tenants.add(tenant, self.clock.now())
-            await tx.publish(TenantCreated(tenant=tenant.tenant, slug=tenant.slug, title=tenant.name))
+            now = self.clock.now()
+            await tx.tenants.add(tenant, now)
+            created = TenantCreated(tenant=tenant.tenant, slug=tenant.slug, title=tenant.name)
+            await tx.publish(created, tenant_created(tenant.tenant, now))
         return tenant.tenant
 
 
@@ -83,6 +93,7 @@ class IssueScimToken:
 
     database: Database
     clock: Clock
+    ids: Ids
     randomness: Randomness
 
     async def __call__(self, tenant: TenantId) -> IssuedScimToken:
@@ -91,7 +102,9 @@ class IssueScimToken:
         token = ScimToken(tenant, self.randomness.bytes(SCIM_SECRET_BYTES))
         async with self.database.begin(tenant) as tx:
             await tx.tenants.get()
-            await tx.credentials.add_scim_token(token.digest(), now, now + SCIM_TOKEN_LIFETIME)
+            known_as = self.ids.uuid7()
+            await tx.credentials.add_scim_token(known_as, token.digest(), now, now + SCIM_TOKEN_LIFETIME)
+            await tx.publish(scim_token_issued(known_as, now))
         return IssuedScimToken(token.text(), now + SCIM_TOKEN_LIFETIME)
 
 
@@ -119,6 +132,7 @@ class IssueSignInCodes:
             ]
             kept = [(code.digest(), principal) for principal, code in codes]
             await tx.credentials.add_codes(kept, now, now + CODE_LIFETIME)
+            await tx.publish(*codes_issued(principals, now))
         return [(principal, code.text()) for principal, code in codes]
 
 
@@ -140,7 +154,9 @@ class SetPassword:
                 raise PasswordRefused
             if await tx.principals.find_account(principal) is None:
                 raise NotFound("Person")
-            await tx.credentials.set_password(principal, hashed, self.clock.now())
+            now = self.clock.now()
+            await tx.credentials.set_password(principal, hashed, now)
+            await tx.publish(password_set(principal, now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +164,7 @@ class GrantRole:
     """Grants a role in the operator's name; also the ones that no directory may grant."""
 
     database: Database
+    clock: Clock
 
     async def __call__(self, tenant: TenantId, principal: PrincipalId, role: str) -> None:
         """Grant it; a role that the operator granted before stays. Raises RoleUnknown and NotFound."""
@@ -156,4 +173,6 @@ class GrantRole:
             if await tx.principals.find_account(principal) is None:
                 raise NotFound("Person")
             if await tx.roles.grant(principal, role, RoleSource.OPERATOR):
-                await tx.publish(RoleGranted(principal=principal, role=role))
+                granted = RolesChanged(granted=frozenset({role}))
+                told = roles_changed(principal, granted, OPERATOR, self.clock.now())
+                await tx.publish(RoleGranted(principal=principal, role=role), *told)

@@ -5,14 +5,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from libs.contracts.events import (
-    PrincipalDeactivated,
-    PrincipalProvisioned,
-    PrincipalUpdated,
-    SessionRevoked,
-)
+from libs.contracts.events import Event, PrincipalDeactivated, PrincipalProvisioned, PrincipalUpdated
 from libs.kernel.clock import Clock
-from libs.kernel.ids import Ids, PrincipalId, TenantId
+from libs.kernel.denials import Denials
+from libs.kernel.ids import Ids, PrincipalId, SessionId, TenantId
+from services.identity.domain.acts import (
+    PROVISION,
+    Act,
+    Doer,
+    ScimClient,
+    changed,
+    provisioned,
+    removed,
+    roles_changed,
+    sessions_ended,
+)
 from services.identity.domain.codes import find_scim_token
 from services.identity.domain.errors import NotFound, ScimTokenRefused, VersionMismatch
 from services.identity.domain.principals import Principal
@@ -28,13 +35,14 @@ from services.identity.usecases.sessions import revoked_of
 
 @dataclass(frozen=True, slots=True)
 class AdmitScimClient:
-    """Tells which tenant a directory may provision."""
+    """Tells which tenant a directory may provision, and counts those that may not."""
 
     database: Database
+    denials: Denials
     clock: Clock
 
-    async def __call__(self, slug: str, text: str) -> TenantId:
-        """Return the tenant that the bearer token is for.
+    async def __call__(self, slug: str, text: str) -> ScimClient:
+        """Return the directory that the bearer token stands for.
 
         Raises ScimTokenRefused for a token that is good for nothing, and NotFound for a good one on
         another tenant's address, whether or not there is such a tenant.
@@ -43,12 +51,14 @@ class AdmitScimClient:
         if token is None:
             raise ScimTokenRefused
         async with self.database.begin(token.tenant) as tx:
-            if not await tx.credentials.has_scim_token(token.digest(), self.clock.now()):
-                raise ScimTokenRefused
-            tenant = await tx.tenants.get()
-        if tenant.slug != slug:
-            raise NotFound("Tenant")
-        return tenant.tenant
+            known_as = await tx.credentials.find_scim_token(token.digest(), self.clock.now())
+            tenant = await tx.tenants.find()
+        if tenant is None:
+            raise ScimTokenRefused
+        if known_as is None or tenant.slug != slug:
+            self.denials.note(tenant.tenant, None, PROVISION)
+            raise ScimTokenRefused if known_as is None else NotFound("Tenant")
+        return ScimClient(tenant.tenant, known_as)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +69,25 @@ class ProvisionUser:
     clock: Clock
     ids: Ids
 
-    async def __call__(self, tenant: TenantId, body: object) -> Principal:
+    async def __call__(self, client: ScimClient, body: object) -> Principal:
         """Return the new principal. Raises InvalidSyntax, InvalidValue and NotUnique."""
         document = document_of(body)
         facts = facts_of(document)
         now = self.clock.now()
         principal = _principal_of(PrincipalId(self.ids.uuid7()), document, facts, now)
-        async with self.database.begin(tenant) as tx:
+        async with self.database.begin(client.tenant) as tx:
             await tx.principals.add(principal)
-            await tx.roles.replace(principal.principal, facts.roles, RoleSource.SCIM)
+            roles = await tx.roles.replace(principal.principal, facts.roles, RoleSource.SCIM, now)
+            event = PrincipalProvisioned(
+                principal=principal.principal,
+                display_name=principal.display_name,
+                active=principal.active,
+                roles=tuple(sorted(facts.roles)),
+            )
             await tx.publish(
-                PrincipalProvisioned(
-                    principal=principal.principal,
-                    display_name=principal.display_name,
-                    active=principal.active,
-                    roles=tuple(sorted(facts.roles)),
-                )
+                event,
+                provisioned(principal.principal, client.doer, now),
+                *roles_changed(principal.principal, roles, client.doer, now),
             )
         return principal
 
@@ -118,7 +131,7 @@ class ChangeUser:
 
     async def patch(
         self,
-        tenant: TenantId,
+        client: ScimClient,
         principal: PrincipalId,
         operations: list[Operation],
         version: int | None = None,
@@ -128,46 +141,48 @@ class ChangeUser:
         Raises NotFound, VersionMismatch (when it is no longer `version`), NotUnique, NoTarget,
         InvalidPath, InvalidValue and NotMutable.
         """
-        return await self._change(tenant, principal, lambda now: patched(now, operations), version)
+        return await self._change(client, principal, lambda now: patched(now, operations), version)
 
     async def put(
-        self, tenant: TenantId, principal: PrincipalId, body: object, version: int | None = None
+        self, client: ScimClient, principal: PrincipalId, body: object, version: int | None = None
     ) -> Principal:
         """Return the principal with `body` in place of all that a client may set; raises as `patch`."""
         document = document_of(body)
-        return await self._change(tenant, principal, lambda _: document, version)
+        return await self._change(client, principal, lambda _: document, version)
 
     async def _change(
         self,
-        tenant: TenantId,
+        client: ScimClient,
         principal: PrincipalId,
         change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
         version: int | None,
     ) -> Principal:
         now = self.clock.now()
-        revoked: list[SessionRevoked] = []
-        async with self.database.begin(tenant) as tx:
+        ended: list[SessionId] = []
+        async with self.database.begin(client.tenant) as tx:
             current = await _get_locked(tx, principal, version)
             document = change(current.document)
             if document == current.document:
                 return current
             facts = facts_of(document)
-            changed = replace(
+            following = replace(
                 _principal_of(principal, document, facts, now),
                 version=current.version + 1,
                 created_at=current.created_at,
             )
-            await tx.principals.save(changed)
-            await tx.roles.replace(principal, facts.roles, RoleSource.SCIM)
-            updated = await _updated(tx, changed)
-            if current.active and not changed.active:
-                revoked = await _shut_out(tx, principal, now)
-                await tx.publish(updated, PrincipalDeactivated(principal=principal), *revoked)
-            else:
-                await tx.publish(updated)
-        if revoked:
+            await tx.principals.save(following)
+            roles = await tx.roles.replace(principal, facts.roles, RoleSource.SCIM, now)
+            told = [_change_of(current, following, client.doer, now)]
+            told += roles_changed(principal, roles, client.doer, now)
+            events: list[Event] = [await _updated(tx, following)]
+            if current.active and not following.active:
+                ended = await _shut_out(tx, principal, now)
+                events += _shut_out_events(principal, ended)
+                told += sessions_ended(principal, ended, EndReason.DEACTIVATED, client.doer, now)
+            await tx.publish(*events, *told)
+        if ended:
             await self.announcer.announce()
-        return changed
+        return following
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +193,19 @@ class RemoveUser:
     announcer: Announcer
     clock: Clock
 
-    async def __call__(self, tenant: TenantId, principal: PrincipalId, version: int | None = None) -> None:
+    async def __call__(self, client: ScimClient, principal: PrincipalId, version: int | None = None) -> None:
         """Remove the person and end their sessions. Raises NotFound and VersionMismatch."""
         now = self.clock.now()
-        async with self.database.begin(tenant) as tx:
+        async with self.database.begin(client.tenant) as tx:
             await _get_locked(tx, principal, version)
             await tx.principals.remove(principal, now)
-            revoked = await _shut_out(tx, principal, now)
-            await tx.publish(PrincipalDeactivated(principal=principal), *revoked)
-        if revoked:
+            ended = await _shut_out(tx, principal, now)
+            await tx.publish(
+                *_shut_out_events(principal, ended),
+                removed(principal, client.doer, now),
+                *sessions_ended(principal, ended, EndReason.DEACTIVATED, client.doer, now),
+            )
+        if ended:
             await self.announcer.announce()
 
 
@@ -216,11 +235,21 @@ async def _get_locked(tx: Transaction, principal: PrincipalId, version: int | No
     return current
 
 
-async def _shut_out(tx: Transaction, principal: PrincipalId, now: datetime) -> list[SessionRevoked]:
-    """End all that a principal could still come in by."""
+def _change_of(before: Principal, after: Principal, by: Doer, now: datetime) -> Act:
+    return changed(after.principal, by, now, was_active=before.active, is_active=after.active)
+
+
+async def _shut_out(tx: Transaction, principal: PrincipalId, now: datetime) -> list[SessionId]:
+    """End all that a principal could still come in by; return the sessions that ended."""
     await tx.credentials.drop_codes(principal, now)
-    ended = await tx.sessions.end_all_of(principal, EndReason.DEACTIVATED, now)
-    return revoked_of(principal, ended, EndReason.DEACTIVATED)
+    return await tx.sessions.end_all_of(principal, EndReason.DEACTIVATED, now)
+
+
+def _shut_out_events(principal: PrincipalId, ended: list[SessionId]) -> list[Event]:
+    return [
+        PrincipalDeactivated(principal=principal),
+        *revoked_of(principal, ended, EndReason.DEACTIVATED),
+    ]
 
 
 async def _updated(tx: Transaction, principal: Principal) -> PrincipalUpdated:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from libs.kernel.clock import Clock
+from libs.kernel.denials import Denials
 from libs.kernel.randomness import Randomness
+from services.identity.domain.acts import REFRESH, SYSTEM, sessions_ended
 from services.identity.domain.errors import SessionEnded
 from services.identity.domain.principals import Account
 from services.identity.domain.sessions import (
@@ -29,6 +31,7 @@ class RefreshSession:
     database: Database
     signing: Signing
     announcer: Announcer
+    denials: Denials
     clock: Clock
     randomness: Randomness
 
@@ -42,8 +45,13 @@ class RefreshSession:
         if presented is None:
             raise SessionEnded
         signer = await self.signing.get_signer()
-        async with self.database.begin(presented.tenant) as tx:
-            outcome = await self._rotate(tx, presented)
+        try:
+            async with self.database.begin(presented.tenant) as tx:
+                outcome = await self._rotate(tx, presented)
+        except SessionEnded as refused:
+            if refused.principal is not None:  # otherwise not even the tenant need be one
+                self.denials.note(presented.tenant, refused.principal, REFRESH)
+            raise
         if outcome is None:
             # The alarm is committed before the refusal is raised: an exception would have undone it.
             await self.announcer.announce()
@@ -57,10 +65,13 @@ class RefreshSession:
         account, session = await self._get_locked(tx, presented)
         decision = decide_refresh(session, presented, now)
         if decision is Refreshing.REFUSE:
-            raise SessionEnded
+            raise SessionEnded(session.principal)
         if decision is Refreshing.REUSED:
-            ended = await tx.sessions.end(session.session, EndReason.REFRESH_REUSED, now)
-            await tx.publish(*revoked_of(session.principal, ended, EndReason.REFRESH_REUSED))
+            reason, whose = EndReason.REFRESH_REUSED, session.principal
+            ended = await tx.sessions.end(session.session, reason, now)
+            await tx.publish(
+                *revoked_of(whose, ended, reason), *sessions_ended(whose, ended, reason, SYSTEM, now)
+            )
             return None
         following = rotated(presented.tenant, session, self.randomness.bytes(SECRET_BYTES), now)
         await tx.sessions.rotate(following.session)
@@ -72,5 +83,5 @@ class RefreshSession:
         account = None if unlocked is None else await tx.principals.find_account(unlocked.principal)
         session = None if account is None else await tx.sessions.find_locked(presented.session)
         if account is None or session is None:
-            raise SessionEnded
+            raise SessionEnded(None if unlocked is None else unlocked.principal)
         return account, session

@@ -8,6 +8,7 @@ from libs.contracts.events import SessionRevoked, SessionStarted
 from libs.kernel.clock import Clock
 from libs.kernel.ids import DeviceId, Ids, PrincipalId, SessionId, TenantId
 from libs.kernel.randomness import Randomness
+from services.identity.domain.acts import session_started
 from services.identity.domain.principals import Account
 from services.identity.domain.sessions import (
     IDLE_LIFETIME,
@@ -53,7 +54,8 @@ class SessionOpener:
         await tx.publish(
             SessionStarted(
                 session=session.session.session, principal=account.principal, device=session.session.device
-            )
+            ),
+            session_started(session.session),
         )
         return session
 

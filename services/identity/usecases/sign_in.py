@@ -4,11 +4,14 @@ import math
 from dataclasses import dataclass, field
 
 from libs.kernel.clock import Clock
+from libs.kernel.denials import Denials
 from libs.kernel.ids import PrincipalId, TenantId
+from services.identity.domain.acts import SIGN_IN
 from services.identity.domain.codes import SignInCode, find_code
 from services.identity.domain.errors import SignInRefused, SignInThrottled
 from services.identity.domain.failures import FailureLedger
 from services.identity.domain.principals import Account, name_key_of
+from services.identity.domain.tenants import Tenant
 from services.identity.ports.outside import Passwords, Signing
 from services.identity.ports.store import Database, TenantRegistry, Transaction
 from services.identity.usecases.sessions import SessionOpener, SignedIn, signed_in
@@ -22,6 +25,7 @@ class SignInByCode:
     registry: TenantRegistry
     signing: Signing
     opener: SessionOpener
+    denials: Denials
     clock: Clock
 
     async def __call__(self, text: str, device_name: str) -> SignedIn:
@@ -34,9 +38,13 @@ class SignInByCode:
         if code is None or tenant is None:
             raise SignInRefused
         signer = await self.signing.get_signer()
-        async with self.database.begin(tenant.tenant) as tx:
-            account = await self._take(tx, code)
-            session = await self.opener.open(tx, tenant.tenant, account, device_name)
+        try:
+            async with self.database.begin(tenant.tenant) as tx:
+                account = await self._take(tx, code)
+                session = await self.opener.open(tx, tenant.tenant, account, device_name)
+        except SignInRefused as refused:
+            self.denials.note(tenant.tenant, refused.principal, SIGN_IN)
+            raise
         return signed_in(tenant.tenant, account, session, signer)
 
     async def _take(self, tx: Transaction, code: SignInCode) -> Account:
@@ -45,7 +53,7 @@ class SignInByCode:
         principal = await tx.credentials.find_code(code.digest(), now)
         account = None if principal is None else await tx.principals.find_account(principal)
         if account is None or not await tx.credentials.take_code(code.digest(), now):
-            raise SignInRefused
+            raise SignInRefused(principal)
         return account
 
 
@@ -58,6 +66,7 @@ class SignInByPassword:
     signing: Signing
     passwords: Passwords
     opener: SessionOpener
+    denials: Denials
     clock: Clock
     failures: FailureLedger = field(default_factory=FailureLedger)
 
@@ -68,16 +77,28 @@ class SignInByPassword:
         wrong password; SignInThrottled after too many of these; SigningUnavailable.
         """
         name = (slug.lower(), name_key_of(user_name))
-        self._count_try(name)
+        tenant = await self.registry.find_by_slug(name[0])
+        try:
+            self._count_try(name)
+            return await self._sign_in(tenant, name, password, device_name)
+        except (SignInRefused, SignInThrottled) as refused:
+            if tenant is not None:
+                whose = refused.principal if isinstance(refused, SignInRefused) else None
+                self.denials.note(tenant.tenant, whose, SIGN_IN)
+            raise
+
+    async def _sign_in(
+        self, tenant: Tenant | None, name: tuple[str, str], password: str, device_name: str
+    ) -> SignedIn:
         signer = await self.signing.get_signer()
-        tenant, principal = await self._verified(*name, password)
+        whose, principal = await self._verified(tenant, name[1], password)
         self.failures.note_success(name)
-        async with self.database.begin(tenant) as tx:
+        async with self.database.begin(whose) as tx:
             account = await tx.principals.find_account(principal)
             if account is None:
-                raise SignInRefused
-            session = await self.opener.open(tx, tenant, account, device_name)
-        return signed_in(tenant, account, session, signer)
+                raise SignInRefused(principal)
+            session = await self.opener.open(tx, whose, account, device_name)
+        return signed_in(whose, account, session, signer)
 
     def _count_try(self, name: tuple[str, str]) -> None:
         """Count this try as a failure until it succeeds, so that tries side by side count too."""
@@ -87,14 +108,15 @@ class SignInByPassword:
             raise SignInThrottled(math.ceil(wait))
         self.failures.note_failure(name, now)
 
-    async def _verified(self, slug: str, name_key: str, password: str) -> tuple[TenantId, PrincipalId]:
+    async def _verified(
+        self, tenant: Tenant | None, name_key: str, password: str
+    ) -> tuple[TenantId, PrincipalId]:
         """Return whose password it is; the hash is computed whether there is such a person or not."""
-        tenant = await self.registry.find_by_slug(slug)
         known = None
         if tenant is not None and tenant.local_sign_in:
             async with self.database.begin(tenant.tenant) as tx:
                 known = await tx.credentials.find_password(name_key)
         right = await self.passwords.verify(None if known is None else known[1], password)
         if tenant is None or known is None or not right:
-            raise SignInRefused
+            raise SignInRefused(None if known is None else known[0])
         return tenant.tenant, known[0]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from libs.kernel.clock import Clock
 from services.identity.domain.actors import Actor
+from services.identity.domain.acts import person, sessions_ended
 from services.identity.domain.sessions import EndReason
 from services.identity.ports.outside import Announcer
 from services.identity.ports.store import Database
@@ -21,7 +22,10 @@ class SignOut:
     async def __call__(self, actor: Actor) -> None:
         """End the session; its tokens are refused everywhere within the second."""
         async with self.database.begin(actor.tenant) as tx:
-            ended = await tx.sessions.end(actor.session, EndReason.SIGNED_OUT, self.clock.now())
-            if ended:
-                await tx.publish(*revoked_of(actor.principal, ended, EndReason.SIGNED_OUT))
+            now = self.clock.now()
+            reason, who = EndReason.SIGNED_OUT, actor.principal
+            ended = await tx.sessions.end(actor.session, reason, now)
+            await tx.publish(
+                *revoked_of(who, ended, reason), *sessions_ended(who, ended, reason, person(who), now)
+            )
         await self.announcer.announce()

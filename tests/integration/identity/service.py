@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ from starlette.routing import Route
 
 from libs.authn.jwks import jwk_of
 from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier, public_key_of
-from libs.contracts.internal import SigningKeyLease, pack
+from libs.contracts.events import decode
+from libs.contracts.facts import IdentityFact
+from libs.contracts.internal import ActsCounted, SigningKeyLease, pack, unpack
 from libs.kernel.clock import SystemClock
 from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
@@ -29,7 +32,10 @@ from services.identity.settings import Settings
 from services.identity.wiring import build
 from tests.support.engines import ServiceDatabase
 
-SEEDS = {name: bytes([number]) * 32 for number, name in enumerate(["identity", "operator", "messaging"], 1)}
+SEEDS = {
+    name: bytes([number]) * 32
+    for number, name in enumerate(["identity", "operator", "messaging", "audit"], 1)
+}
 TOKEN_SEED = b"\x77" * 32
 SCIM_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -193,11 +199,43 @@ class IdentityService:
             connection.execute(statement)
 
     def events(self, name: str = "%") -> list[dict[str, Any]]:
-        """Return the data of the events in the outbox, in order, with their name."""
-        rows = self.rows(
-            "SELECT name, body FROM identity.outbox WHERE name LIKE %s ORDER BY part, position", name
+        """Return the data of the events in the outbox, in order, with their name: all but facts."""
+        return [
+            {"name": row.name, **json.loads(row.body)["data"]}
+            for row in self.outbox(name)
+            if row.name != IdentityFact.name
+        ]
+
+    def facts(self, action: str | None = None) -> list[IdentityFact]:
+        """Return the facts in the outbox, in order, of one action or of all."""
+        found = [decode(row.body)[1] for row in self.outbox(IdentityFact.name)]
+        return [fact for fact in found if isinstance(fact, IdentityFact) and action in (None, fact.action)]
+
+    def outbox(self, name: str = "%") -> list[Any]:
+        """Return the rows of the outbox, in order."""
+        return self.rows(
+            "SELECT part, position, tenant, name, body FROM identity.outbox WHERE name LIKE %s"
+            " ORDER BY part, position",
+            name,
         )
-        return [{"name": row.name, **json.loads(row.body)["data"]} for row in rows]
+
+    async def ask(self, path: str, peer: str = "audit", **parameters: Any) -> httpx.Response:
+        """Ask as another service does."""
+        headers = {"authorization": f"Bearer {self.token_of(peer)}"}
+        return await self.http.get(path, params=parameters, headers=headers)
+
+    async def counted(self) -> dict[tuple[str, UUID], int]:
+        """Return the acts that identity counts over its rows, by action and tenant, none that is zero."""
+        answer = await self.ask("/internal/acts")
+        assert answer.status_code == 200, answer.text
+        acts = unpack(answer.content, ActsCounted).acts
+        assert len({(each.action, each.tenant) for each in acts}) == len(acts)
+        return {(each.action, each.tenant): each.count for each in acts if each.count}
+
+    def told(self) -> dict[tuple[str, UUID], int]:
+        """Return how many facts there are in the outbox, by action and tenant."""
+        rows = self.outbox(IdentityFact.name)
+        return dict(Counter((json.loads(row.body)["data"]["action"], row.tenant) for row in rows))
 
 
 def settings_of(database: ServiceDatabase, redis: Secret) -> Settings:
