@@ -62,7 +62,7 @@ def up(
 
 @app.command()
 def serve(
-    name: Annotated[str, typer.Argument(help="identity, keys, messaging or messaging-relay.")],
+    name: Annotated[str, typer.Argument(help="audit, identity, keys, messaging or messaging-relay.")],
     config: Config = None,
     listen: Annotated[str | None, typer.Option(help="unix:/path or host:port.")] = None,
     gateway: Annotated[str | None, typer.Option(help="The name of this messaging gateway.")] = None,

@@ -26,6 +26,13 @@ def settings_of(deployment: Deployment) -> dict[str, dict[str, Value]]:
         }
 
     return {
+        "audit": {
+            **common("audit"),
+            "database_sequencer": deployment.role_dsn("audit_sequencer").reveal(),
+            "keys_url": layout.address("keys"),
+            "identity_url": layout.address("identity"),
+            "messaging_url": layout.address("messaging-relay"),
+        },
         "identity": {
             **common("identity"),
             "database_resolver": deployment.role_dsn("identity_resolver").reveal(),

@@ -32,9 +32,16 @@ from libs.kernel.randomness import Randomness
 from libs.kernel.secrets import Secret
 from services.runner.errors import AlreadyRunning, NotRunning, RunnerError
 
-SERVICES = ("identity", "keys", "messaging")
+SERVICES = ("audit", "identity", "keys", "messaging")
+PROCESSES = ("keys", "identity", "messaging-relay")
+"""The processes of which there is one each; gateways come beside them."""
 OPERATOR = "operator"
-DATABASES: Mapping[str, str] = {"identity": "muniment", "messaging": "muniment", "keys": "keys"}
+DATABASES: Mapping[str, str] = {
+    "audit": "muniment",
+    "identity": "muniment",
+    "messaging": "muniment",
+    "keys": "keys",
+}
 """The database of each service; that of keys lies in a cluster of its own."""
 _SECRET_BYTES = 24
 _SEED_BYTES = 32
@@ -224,7 +231,7 @@ def publish(deployment: Deployment, processes: Mapping[str, int]) -> dict[str, A
         "data": str(layout.data),
         "settings": str(layout.settings),
         "identity": layout.address("identity"),
-        "services": {name: layout.address(name) for name in ("identity", "keys", "messaging-relay")},
+        "services": {name: layout.address(name) for name in PROCESSES},
         "gateways": {name: layout.address(name) for name in plan.gateway_names},
         "operator_seed": str(layout.operator_seed),
         "count_database": deployment.admin_dsn("messaging").reveal(),
@@ -281,6 +288,7 @@ def _engines_of(layout: Layout, plan: Plan, vault_ports: tuple[int, int]) -> Eng
         "/scim/v2": identity,
         "/keys/v1": (layout.address("keys"),),
         "/messaging/v1": gateways,
+        "/audit/v1": (layout.address("audit"),),
     }
     return Engines(
         postgres=PostgresServer(

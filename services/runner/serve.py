@@ -8,6 +8,7 @@ from typing import Any
 from services.runner.errors import RunnerError
 
 SERVICE_OF: Mapping[str, str] = {
+    "audit": "audit",
     "identity": "identity",
     "keys": "keys",
     "messaging": "messaging",

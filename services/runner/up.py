@@ -22,6 +22,8 @@ from libs.kernel.randomness import SystemRandomness
 from services.runner.children import ServiceChild, finishing, preloading
 from services.runner.configuration import write_settings
 from services.runner.deployment import (
+    DATABASES,
+    PROCESSES,
     SERVICES,
     Deployment,
     Layout,
@@ -177,7 +179,8 @@ class _Run:
     def _main_database(self) -> Iterator[None]:
         starting = self._supervisor.starting(self._deployment.engines.postgres)
         yield from self._timed("PostgreSQL", starting)
-        yield from self._timed("tables of identity and messaging", self._migrating("identity", "messaging"))
+        services = [service for service, database in DATABASES.items() if database == DATABASES["identity"]]
+        yield from self._timed(f"tables of {', '.join(services)}", self._migrating(*services))
 
     def _keys_database(self) -> Iterator[None]:
         starting = self._supervisor.starting(self._deployment.engines.keys_postgres)
@@ -212,7 +215,7 @@ class _Run:
 
     def _children(self) -> tuple[ServiceChild, ...]:
         plan = self._deployment.plan
-        singles = [self._child(name, name) for name in ("keys", "identity", "messaging-relay")]
+        singles = [self._child(name, name) for name in PROCESSES]
         return (*singles, *(self._child(gateway, "messaging", gateway) for gateway in plan.gateway_names))
 
     def _child(self, name: str, process: str, gateway: str | None = None) -> ServiceChild:
