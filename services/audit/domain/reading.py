@@ -109,7 +109,8 @@ class FoundEntry:
     runs: tuple[tuple[UUID, int, int], ...] = ()
 
 
-class StoredDetail(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StoredDetail:
     """What a leaf commits to, with the salt of the commitment (16 bytes)."""
 
     entry: FoundEntry
@@ -154,15 +155,7 @@ class CountedActs:
 
 
 @dataclass(frozen=True, slots=True)
-class LogKept:
-    """How many facts of one source a tenant's log has leaves for."""
-
-    tenant: TenantId
-    source: str
-    count: int
-
-
-class Disagreement(NamedTuple):
+class Disagreement:
     """`acts` were done and `entries` are in the log; `action` is None where leaves were counted."""
 
     source: str
