@@ -14,7 +14,7 @@ from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.events.publisher import Publisher
 from libs.host.app import Lifespan, create_app
 from libs.host.background import Background
-from libs.host.outbox import outbox_routes
+from libs.host.outbox import acts_routes, outbox_routes
 from libs.kernel.clock import Clock, SystemClock
 from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
@@ -22,13 +22,12 @@ from libs.telemetry.metrics import Metrics
 from libs.telemetry.tracing import Tracing
 from services.keys.adapters.openbao import TransitVault, VaultAccess
 from services.keys.edge.http import PREFIX, public_routes
-from services.keys.edge.internal import act_routes, dek_routes, signing_key_routes
+from services.keys.edge.internal import dek_routes, signing_key_routes
 from services.keys.edge.operator import operator_routes
 from services.keys.edge.problems import PROBLEMS
 from services.keys.settings import Settings
-from services.keys.store.acts import PostgresActs
+from services.keys.store.acts import ACTS
 from services.keys.store.keystore import PostgresKeystore
-from services.keys.usecases.count_acts import CountActs
 from services.keys.usecases.lease_signing_key import LeaseSigningKey
 from services.keys.usecases.obtain_deks import ObtainDeks
 from services.keys.usecases.obtain_fingerprint_key import ObtainFingerprintKey
@@ -72,7 +71,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
             dek_routes(verifier, obtain_deks, UnwrapDeks(keystore, vault), ObtainFingerprintKey(obtain_deks)),
             signing_key_routes(verifier, lease),
             operator_routes(verifier, RotateSigningKey(keystore, sealed, clock)),
-            act_routes(verifier, CountActs(PostgresActs(publishing))),
+            acts_routes(SERVICE, publishing, verifier, ACTS),
             outbox_routes(SERVICE, publishing, verifier),
         ],
         problems=PROBLEMS,

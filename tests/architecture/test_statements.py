@@ -16,6 +16,7 @@ TENANT_TABLES = {"messaging.entry", "messaging.head"}
 CROSSING = {
     "services/identity/store/tenants.py": ("identity_resolver", "a slug leads to a tenant"),
     "services/identity/store/acts.py": ("identity_publisher", "acts are counted tenant by tenant"),
+    "services/keys/store/acts.py": ("keys_publisher", "acts are counted tenant by tenant"),
     "services/messaging/store/acts.py": ("messaging_publisher", "acts are counted tenant by tenant"),
     "services/identity/store/revocations.py": ("identity_resolver", "gateways learn of all revocations"),
 }

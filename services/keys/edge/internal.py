@@ -14,7 +14,6 @@ from services.keys.domain.access import Access
 from services.keys.domain.deks import ClearDek, DekReference, DekWish, Obstacle, scope_of_message_keys
 from services.keys.domain.errors import BatchTooLarge
 from services.keys.domain.signing import Use
-from services.keys.usecases.count_acts import CountActs
 from services.keys.usecases.lease_signing_key import LeaseSigningKey
 from services.keys.usecases.obtain_deks import ObtainDeks
 from services.keys.usecases.obtain_fingerprint_key import ObtainFingerprintKey
@@ -23,7 +22,6 @@ from services.keys.usecases.unwrap_deks import UnwrapDeks
 _SEALS_MESSAGES: Final = ("messaging",)
 _SIGNS: Final[Mapping[Use, str]] = {Use.TOKENS: "identity", Use.CHECKPOINTS: "audit"}
 """The one service that signs with the keys of a use."""
-_COMPARES: Final = ("audit",)
 _NO_STORE: Final = {"cache-control": "no-store"}
 
 
@@ -96,17 +94,6 @@ def _add_lease(
                 renew_at=leased.renew_at,
             )
         )
-
-
-def act_routes(verifier: PeerVerifier, count: CountActs) -> APIRouter:
-    """Return the route by which audit compares what was done with what it was told."""
-    router = APIRouter(prefix="/internal", include_in_schema=False)
-
-    @router.get("/acts")
-    async def acts(_service: Annotated[str, Depends(require_service(verifier, _COMPARES))]) -> Response:
-        return wire_response(await count())
-
-    return router
 
 
 def _refuse_beyond_limit(items: Sequence[object]) -> None:
