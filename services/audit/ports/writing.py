@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from libs.kernel.ids import TenantId
 from services.audit.domain.entries import Entry
+from services.audit.domain.trees import FullTile
 
 
 class Journal(Protocol):
@@ -38,14 +39,6 @@ class PublishedHead(NamedTuple):
     root: bytes
 
 
-class Tile(NamedTuple):
-    """A full tile: 256 hashes of 32 bytes each."""
-
-    level: int
-    number: int
-    hashes: bytes
-
-
 class Checkpoint(NamedTuple):
     """A signed statement that the log of `size` entries has `root`."""
 
@@ -61,7 +54,7 @@ class Growth(NamedTuple):
     tenant: TenantId
     integrated_before: int
     integrated: int
-    tiles: tuple[Tile, ...]
+    tiles: tuple[FullTile, ...]
     checkpoint: Checkpoint | None
 
 
