@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from libs.contracts.internal import ActsCounted, OutboxPage, unpack
-from tests.integration.identity.service import SCIM_USER, running_identity
+from tests.integration.identity.service import SCIM_USER, Tenant, running_identity
 
 CANARIES = ("canary", "Kanarienvogel", "Gelbe", "geheimes", "Ada's phone", "acme", "Acme")
 """What people, their devices and their organisation are called in these tests."""
@@ -110,7 +110,7 @@ async def test_an_act_whose_fact_cannot_be_written_is_not_done(identity, acme):
 async def test_rows_and_facts_agree_after_any_acts(identity, acme, seed: int):
     chance = random.Random(seed)
     other = await identity.make_tenant("other")
-    people: list[tuple[object, UUID]] = []
+    people: list[tuple[Tenant, UUID]] = []
     sessions: list[dict[str, str]] = []
 
     async def join():

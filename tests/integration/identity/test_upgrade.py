@@ -29,7 +29,9 @@ def test_acts_from_before_the_log_are_counted_once_and_for_all(empty_database, t
 
         migrate("identity", empty_database.admin_dsn, {})
 
-        untold = dict(administrator.execute("SELECT action, count FROM identity.act_untold").fetchall())
+        untold: dict[str, int] = dict(
+            administrator.execute("SELECT action, count FROM identity.act_untold").fetchall()
+        )
         counted = {row for statement in ACTS.values() for row in administrator.execute(statement).fetchall()}
         assert untold["identity.principal.updated"] == 3
         assert untold["identity.principal.removed"] == 1
