@@ -17,8 +17,9 @@ from services.messaging.usecases import commit
 
 
 def ack_before_commit() -> None:
-    """Tell the sender as soon as his draft is decided, and commit afterwards."""
+    """Tell the sender as soon as his draft is decided, and commit afterwards; on both ways of a commit."""
     append = log_writer.PostgresLogTransaction.append
+    append_where = log_writer.PostgresLogWriter.append_where
     batches: list[list[commit.Pending]] = []
     commit_once = commit.GroupCommit._commit_once
 
@@ -26,15 +27,25 @@ def ack_before_commit() -> None:
         batches.append(list(batch))
         return await commit_once(self, batch)
 
-    async def telling(self: log_writer.PostgresLogTransaction, entries: Sequence[Entry]) -> None:
+    def tell(entries: Sequence[Entry]) -> None:
         for pending in batches[-1]:
             for entry in entries:
                 if entry.draft is pending.draft and not pending.done.done():
                     pending.done.set_result(Appended(entry))
+
+    async def telling(self: log_writer.PostgresLogTransaction, entries: Sequence[Entry]) -> None:
+        tell(entries)
         await append(self, entries)
+
+    async def telling_at_once(
+        self: log_writer.PostgresLogWriter, entries: Sequence[Entry], heads: Mapping[ConversationKey, Head]
+    ) -> bool:
+        tell(entries)
+        return await append_where(self, entries, heads)
 
     commit.GroupCommit._commit_once = remembering  # type: ignore[method-assign]
     log_writer.PostgresLogTransaction.append = telling  # type: ignore[method-assign]
+    log_writer.PostgresLogWriter.append_where = telling_at_once  # type: ignore[method-assign]
 
 
 def seq_from_a_sequence() -> None:
