@@ -15,7 +15,7 @@ import psycopg_pool
 from psycopg import AsyncConnection, AsyncPipeline
 from psycopg.abc import QueryNoTemplate as Query
 from psycopg.adapt import AdaptersMap
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import namedtuple_row
 
 from libs.db.arrays import register_arrays
@@ -103,7 +103,7 @@ class _Pool:
             reconnect_timeout=_RECONNECT_SECONDS,
             # With a reset a worker of the pool takes connections back, and giving one back never waits.
             # Without, whoever is cancelled while he waits for the pool's lock takes it with him for ever.
-            reset=_as_it_is,
+            reset=_refuse_out_of_step,
         )
 
     async def open(self) -> None:
@@ -303,8 +303,13 @@ class CrossingDatabase:
         return self._pool.lease()
 
 
-async def _as_it_is(_connection: AsyncConnection[Row]) -> None:
-    """Reset nothing: the pool itself ends what is unfinished on a connection that it takes back."""
+async def _refuse_out_of_step(connection: AsyncConnection[Row]) -> None:
+    """Close a connection that still waits for answers: its next borrower would take them for his own.
+
+    The pool itself ends what is unfinished otherwise; a cancellation within a pipeline can leave this.
+    """
+    if connection.pgconn.pipeline_status != PipelineStatus.OFF:
+        await connection.close()
 
 
 def _opening_of(tenant: object) -> str:
