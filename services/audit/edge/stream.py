@@ -1,18 +1,17 @@
 """The stream door: the facts of a source, sequenced by the batch within the projector's transaction."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from libs.contracts.events import MalformedEvent, decode
 from libs.contracts.facts import FACT_ACTION, Fact
 from libs.db.pool import Transaction
+from libs.events.effects import ApplyMany
 from libs.events.records import StreamRecord
 from libs.kernel.randomness import Randomness
 from services.audit.domain.entries import SourcedFact
 from services.audit.domain.errors import ForeignFact
 from services.audit.ports.writing import Journal
-from services.audit.usecases.sequence import detail_of, sequence
-
-Apply = Callable[[Transaction, Sequence[StreamRecord]], Awaitable[None]]
+from services.audit.usecases.sequence import detail_of, sequence, visibility_of
 
 
 def fact_door(
@@ -20,7 +19,7 @@ def fact_door(
     journal_in: Callable[[Transaction], Journal],
     randomness: Randomness,
     sequenced: Callable[[int], None],
-) -> Apply:
+) -> ApplyMany:
     """Return what the projector of the stream of `source` applies; `sequenced` hears how many it wrote."""
     name = f"{source}.{FACT_ACTION}"
 
@@ -49,5 +48,7 @@ def fact_in(record: StreamRecord, source: str) -> SourcedFact:
         part=record.part,
         position=record.position,
         root=event.root,
+        at=event.at,
+        visibility=visibility_of(event),
         detail=detail_of(event),
     )

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from libs.db.arrays import bigints, byteas, instants, integers, smallints, texts, uuids
 from libs.db.pool import Transaction
+from libs.evidence.detail import Run
 from libs.kernel.ids import TenantId
-from services.audit.domain.entries import Entry, RunNamed
+from services.audit.domain.entries import Entry
 
 _LOCK_LOGS: Final = """
     SELECT l.tenant, l.sequenced FROM audit.log l
@@ -60,7 +61,7 @@ class PostgresJournal:
 
     async def append(self, entries: Sequence[Entry], sizes: Mapping[TenantId, int]) -> None:
         """Insert entries, details and entities, one statement each, and advance the logs."""
-        tenants = uuids([entry.tenant for entry in entries])
+        tenants = uuids([entry.fact.tenant for entry in entries])
         indices = bigints([entry.index for entry in entries])
         async with self._tx.pipeline():
             await self._insert_entries(tenants, indices, entries)
@@ -77,39 +78,42 @@ class PostgresJournal:
             tenants,
             indices,
             byteas([entry.leaf for entry in entries]),
-            uuids([entry.fact for entry in entries]),
-            texts([entry.source for entry in entries]),
-            smallints([entry.part for entry in entries]),
-            bigints([entry.position for entry in entries]),
+            uuids([entry.fact.fact for entry in entries]),
+            texts([entry.fact.source for entry in entries]),
+            smallints([entry.fact.part for entry in entries]),
+            bigints([entry.fact.position for entry in entries]),
         )
         await self._tx.execute(_INSERT_ENTRIES, parameters)
 
     async def _insert_details(self, tenants: bytes, indices: bytes, entries: Sequence[Entry]) -> None:
-        details = [entry.detail for entry in entries]
+        facts = [entry.fact for entry in entries]
+        details = [fact.detail for fact in facts]
         parameters = (
             tenants,
             indices,
             byteas([entry.salt for entry in entries]),
-            texts([detail.actor_kind for detail in details]),
-            uuids([detail.actor_id for detail in details]),
-            texts([detail.actor_name for detail in details]),
+            texts([detail.actor.kind for detail in details]),
+            uuids([_uuid_of(detail.actor.id) for detail in details]),
+            texts([detail.actor.name for detail in details]),
             texts([detail.action for detail in details]),
             texts([detail.outcome for detail in details]),
             bigints([detail.count for detail in details]),
-            instants([detail.at for detail in details]),
-            uuids([detail.matter for detail in details]),
-            texts([_uuid_array(detail.approvals) for detail in details]),
-            texts([detail.visibility for detail in details]),
+            instants([fact.at for fact in facts]),
+            uuids([_uuid_of(detail.matter) for detail in details]),
+            texts([_array_of(detail.approvals) for detail in details]),
+            texts([fact.visibility for fact in facts]),
             texts([_runs_json(detail.runs) for detail in details]),
         )
         await self._tx.execute(_INSERT_DETAILS, parameters)
 
     async def _insert_entities(self, entries: Sequence[Entry]) -> None:
         named = [
-            (entry, place, entity) for entry in entries for place, entity in enumerate(entry.detail.entities)
+            (entry, place, entity)
+            for entry in entries
+            for place, entity in enumerate(entry.fact.detail.entities)
         ]
         parameters = (
-            uuids([entry.tenant for entry, _, _ in named]),
+            uuids([entry.fact.tenant for entry, _, _ in named]),
             texts([entity.kind for _, _, entity in named]),
             texts([entity.id for _, _, entity in named]),
             bigints([entry.index for entry, _, _ in named]),
@@ -118,12 +122,16 @@ class PostgresJournal:
         await self._tx.execute(_INSERT_ENTITIES, parameters)
 
 
-def _uuid_array(values: Sequence[UUID]) -> str:
+def _uuid_of(text: str | None) -> UUID | None:
+    return None if text is None else UUID(text)
+
+
+def _array_of(values: Sequence[str]) -> str:
     """Return an array literal: a column of arrays cannot be unnested beside plain columns."""
-    return f"{{{','.join(map(str, values))}}}"
+    return f"{{{','.join(values)}}}"
 
 
-def _runs_json(runs: Sequence[RunNamed]) -> str:
+def _runs_json(runs: Sequence[Run]) -> str:
     """Return runs as JSON, in their order; positions are texts, as in the canonical detail."""
     told = ",".join(
         [f'{{"conversation":"{run.conversation}","first":"{run.first}","last":"{run.last}"}}' for run in runs]

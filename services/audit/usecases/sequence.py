@@ -2,20 +2,14 @@
 
 from collections.abc import Sequence
 from typing import Final
+from uuid import UUID
 
 from libs.contracts.actions import ACTIONS, LEGAL
 from libs.contracts.facts import Fact
+from libs.evidence.detail import SALT_BYTES, Actor, Detail, Entity, Run
 from libs.kernel.ids import TenantId
 from libs.kernel.randomness import Randomness
-from services.audit.domain.entries import (
-    SALT_BYTES,
-    Detail,
-    Entry,
-    RunNamed,
-    SourcedFact,
-    entries_of,
-    unrepeated,
-)
+from services.audit.domain.entries import Entry, SourcedFact, entries_of
 from services.audit.ports.writing import Journal
 
 _UNKNOWN_VISIBILITY: Final = LEGAL
@@ -33,33 +27,34 @@ async def sequence(journal: Journal, facts: Sequence[SourcedFact], randomness: R
     if not by_tenant:
         return 0
     sizes = await journal.lock_logs(by_tenant)
-    salts = randomness.bytes(SALT_BYTES * len(facts))
     entries: list[Entry] = []
     for tenant, told in by_tenant.items():
-        drawn = [
-            salts[start : start + SALT_BYTES]
-            for start in range(SALT_BYTES * len(entries), SALT_BYTES * (len(entries) + len(told)), SALT_BYTES)
-        ]
-        entries += entries_of(told, sizes[tenant], drawn)
+        salts = [randomness.bytes(SALT_BYTES) for _ in told]
+        entries += entries_of(told, sizes[tenant], salts)
         sizes[tenant] += len(told)
     await journal.append(entries, sizes)
     return len(entries)
 
 
-def detail_of(fact: Fact) -> Detail:
-    """Return what a fact tells, as an entry's detail."""
+def visibility_of(fact: Fact) -> str:
+    """Return the class that may see what a fact tells."""
     action = ACTIONS.get(fact.action)
+    return _UNKNOWN_VISIBILITY if action is None else action.visibility
+
+
+def detail_of(fact: Fact) -> Detail:
+    """Return what a fact tells, as an entry's detail: of its entities each once."""
     return Detail(
         action=fact.action,
-        actor_kind=fact.actor.kind,
-        actor_id=fact.actor.id,
-        actor_name=fact.actor.name,
-        at=fact.at,
+        actor=Actor(fact.actor.kind, _text_of(fact.actor.id), fact.actor.name),
         outcome=fact.outcome,
         count=fact.count,
-        matter=fact.matter,
-        approvals=fact.approvals,
-        entities=unrepeated((entity.kind, entity.id) for entity in fact.entities),
-        runs=tuple(RunNamed(run.conversation, run.first, run.last) for run in fact.runs),
-        visibility=_UNKNOWN_VISIBILITY if action is None else action.visibility,
+        approvals=tuple(map(str, fact.approvals)),
+        entities=tuple(dict.fromkeys(Entity(entity.kind, entity.id) for entity in fact.entities)),
+        matter=_text_of(fact.matter),
+        runs=tuple(Run(str(run.conversation), run.first, run.last) for run in fact.runs),
     )
+
+
+def _text_of(identifier: UUID | None) -> str | None:
+    return None if identifier is None else str(identifier)

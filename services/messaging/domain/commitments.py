@@ -4,14 +4,9 @@ A commitment is SHA-256 over a label, a 16-byte salt and the canonical bytes, fr
 The salts lie inside the sealed payload and die with it: what stays in the log cannot be guessed.
 """
 
-import hashlib
-
-from libs.kernel.framing import framed
 from services.messaging.domain.entries import Draft
 
 SALT_BYTES = 16
-_METADATA = b"muniment/entry-metadata/v1"
-_BODY = b"muniment/entry-body/v1"
 
 
 def metadata_of(draft: Draft, seq: int) -> bytes:
@@ -26,13 +21,3 @@ def metadata_of(draft: Draft, seq: int) -> bytes:
         f'"sent_at":"{draft.sent_at.replace(tzinfo=None).isoformat(timespec="microseconds")}Z","seq":{seq},"subjects":[{subjects}],'
         f'"tenant":"{draft.key.tenant}"}}'
     ).encode()
-
-
-def commit_to_metadata(metadata: bytes, salt: bytes) -> bytes:
-    """Return the 32-byte commitment to canonical metadata."""
-    return hashlib.sha256(framed(_METADATA, salt, metadata)).digest()
-
-
-def commit_to_body(body: bytes, salt: bytes) -> bytes:
-    """Return the 32-byte commitment to a body as it was sent."""
-    return hashlib.sha256(framed(_BODY, salt, body)).digest()

@@ -8,12 +8,10 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from libs.evidence.entry import entry_leaf
 from libs.kernel.ids import ConversationId, TenantId
-from libs.merkle.hashing import HASH_BYTES, leaf_hash
 from libs.merkle.tree import root_of
 from services.messaging.domain.entries import Entry
-
-_NO_BODY = bytes(HASH_BYTES)
 
 
 class Run(NamedTuple):
@@ -30,11 +28,6 @@ class CommitOfTenant(NamedTuple):
     tenant: TenantId
     runs: tuple[Run, ...]
     root: bytes
-
-
-def entry_leaf(metadata_commitment: bytes, body_commitment: bytes | None) -> bytes:
-    """Return an entry's 32-byte leaf hash; an entry without a body has 32 zero bytes in its place."""
-    return leaf_hash(metadata_commitment + (body_commitment or _NO_BODY))
 
 
 def commits_of(entries: Iterable[Entry]) -> list[CommitOfTenant]:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from libs.evidence.entry import metadata_commitment
 from libs.kernel.errors import DomainError
 from libs.kernel.ids import ConversationId, MessageId
-from services.messaging.domain.commitments import commit_to_metadata, metadata_of
+from services.messaging.domain.commitments import metadata_of
 from services.messaging.domain.entries import ClientKey, ConversationKey, Draft, Entry, EntryKind
 from services.messaging.domain.errors import ClientIdConflict, ConversationNotFound
 
@@ -121,6 +122,6 @@ def _outcome_of(draft: Draft, head: Head | None, seen: Mapping[ClientKey, KnownS
             draft=draft,
             seq=seq,
             members_version=seq if draft.kind.changes_members else head.members_version,
-            metadata_commitment=commit_to_metadata(metadata_of(draft, seq), draft.metadata_salt),
+            metadata_commitment=metadata_commitment(metadata_of(draft, seq), draft.metadata_salt),
         )
     )

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from libs.evidence.entry import body_commitment
 from libs.kernel.clock import Clock
 from libs.kernel.framing import framed
 from libs.kernel.ids import DeviceId, Ids, MessageId, PrincipalId
 from libs.kernel.randomness import Randomness
 from services.messaging.domain.bodies import Payload, decide_body, packed
-from services.messaging.domain.commitments import SALT_BYTES, commit_to_body
+from services.messaging.domain.commitments import SALT_BYTES
 from services.messaging.domain.entries import ConversationKey, ConversationKind, Draft, EntryKind
 from services.messaging.ports import BodyKey, Keys
 
@@ -80,7 +81,7 @@ class Seal:
             subjects=tuple(act.subjects),
             sealed=sealing.seal(packed(payload), act.key, message, FIRST_REVISION),
             dek=sealing.dek,
-            body_commitment=commit_to_body(body, payload.body_salt),
+            body_commitment=body_commitment(body, payload.body_salt),
             revision=FIRST_REVISION,
         )
 

@@ -12,9 +12,9 @@ from libs.contracts.events import decode
 from libs.contracts.facts import MessagingFact
 from libs.db.pool import CrossingDatabase
 from libs.events.acts import count_acts
+from libs.evidence.entry import entry_leaf
 from libs.kernel.ids import PrincipalId
 from libs.merkle.tree import root_of
-from services.messaging.domain.commits import entry_leaf
 from services.messaging.domain.errors import ConversationNotFound
 from services.messaging.store.acts import ACTS
 from tests.integration.messaging.gateways import Gateway

@@ -95,7 +95,25 @@ def test_an_edge_that_was_stored_grows_on_as_if_nothing_had_happened(before: int
     assert restored.size == before + more
 
 
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 600, TILE_WIDTH**2, TILE_WIDTH**2 + 299])
+def test_an_edge_grown_or_restored_has_the_root_over_its_leaves(size: int):
+    grown = Edge()
+    tiles = [tile for leaf in LEAVES[:size] for tile in grown.append(leaf)]
+    assert grown.root() == root_of(LEAVES[:size])
+    assert len(tiles) == size // TILE_WIDTH + size // TILE_WIDTH**2
+    roots = [tile_root(tile) for at, tile in tiles if at.level == 0]
+    for at, tile in tiles:
+        below = LEAVES if at.level == 0 else roots
+        assert hashes_of(tile) == below[at.index * TILE_WIDTH : (at.index + 1) * TILE_WIDTH]
+    partial = [grown.partial(level) for level in range(3)]
+    restored = Edge.restored(size, [hashes_of(tile) if tile else [] for tile in partial])
+    restored.append(LEAVES[size])
+    assert restored.root() == root_of(LEAVES[: size + 1])
+
+
 def test_an_edge_that_no_tree_has_is_refused():
+    with pytest.raises(ValueError, match="other numbers"):
+        Edge.restored(257, [[LEAVES[0]], []])
     with pytest.raises(ValueError, match="other numbers"):
         Edge.restored(3, [LEAVES[:2]])
     with pytest.raises(ValueError, match="other numbers"):

@@ -3,9 +3,10 @@
 import hashlib
 import json
 
+from libs.evidence.entry import body_commitment, metadata_commitment
 from libs.kernel.framing import framed
 from services.messaging.domain.bodies import Payload, packed, unpacked
-from services.messaging.domain.commitments import commit_to_body, commit_to_metadata, metadata_of
+from services.messaging.domain.commitments import metadata_of
 from services.messaging.domain.entries import EntryKind
 from tests.unit.messaging.drafts import draft, named
 
@@ -22,22 +23,22 @@ def test_metadata_are_canonical_json() -> None:
 def test_another_place_or_another_salt_is_another_commitment() -> None:
     one = draft()
     commitments = {
-        commit_to_metadata(metadata_of(one, 1), b"a" * 16),
-        commit_to_metadata(metadata_of(one, 2), b"a" * 16),
-        commit_to_metadata(metadata_of(one, 1), b"b" * 16),
-        commit_to_metadata(metadata_of(one._replace(revision=1), 1), b"a" * 16),
+        metadata_commitment(metadata_of(one, 1), b"a" * 16),
+        metadata_commitment(metadata_of(one, 2), b"a" * 16),
+        metadata_commitment(metadata_of(one, 1), b"b" * 16),
+        metadata_commitment(metadata_of(one._replace(revision=1), 1), b"a" * 16),
     }
     assert len(commitments) == 4
 
 
 def test_a_body_is_committed_to_apart_from_the_metadata() -> None:
-    assert commit_to_body(b"same", b"a" * 16) != commit_to_metadata(b"same", b"a" * 16)
+    assert body_commitment(b"same", b"a" * 16) != metadata_commitment(b"same", b"a" * 16)
 
 
 def test_a_commitment_can_be_checked_with_nothing_but_sha_256() -> None:
     salt, body = b"\x01" * 16, b'{"text":"hello"}'
     expected = hashlib.sha256(framed(b"muniment/entry-body/v1", salt, body)).digest()
-    assert commit_to_body(body, salt) == expected
+    assert body_commitment(body, salt) == expected
 
 
 def test_a_payload_comes_back_as_it_was_packed() -> None:
