@@ -25,17 +25,3 @@ class LogDamaged(DomainError):
     tenant: TenantId
     reason: str
     index: int | None = None
-
-
-@dataclass(eq=False)
-class IntegrationLost(DomainError):
-    """Another integrator moved this log meanwhile: this one has to begin anew."""
-
-    tenant: TenantId
-
-
-@dataclass(eq=False)
-class SigningUnavailable(DomainError):
-    """There is no key to sign checkpoints with for now; entries are integrated, and published later."""
-
-    retry_after_seconds: int = 2

@@ -1,49 +1,20 @@
-"""What reading a log needs: a tenant's transaction, the policies, and the sources that acts come from."""
+"""What reading a log needs: a tenant's transaction."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from libs.kernel.denials import Denial
-from libs.kernel.ids import PrincipalId, TenantId
+from libs.kernel.ids import TenantId
 from libs.merkle.tiles import TileAt
 from services.audit.domain.reading import (
-    Actor,
-    CountedActs,
     Criteria,
-    Disagreement,
-    Facts,
     FoundEntry,
     PublishedCheckpoint,
     Reading,
     StoredDetail,
 )
-
-
-class Permissions(Protocol):
-    """Decides by the policies."""
-
-    def allows(self, actor: Actor, action: str, resource: Facts) -> bool:
-        """Return whether `actor` may do `action` to `resource`."""
-        ...
-
-
-class DenialCount(Protocol):
-    """Counts denials, to be told of by the minute."""
-
-    def note(self, tenant: TenantId, principal: PrincipalId | None, act: str) -> None:
-        """Count one."""
-        ...
-
-    def take_due(self, *, everything: bool = False) -> list[Denial]:
-        """Take out those whose minute is over."""
-        ...
-
-    def put_back(self, denials: list[Denial]) -> None:
-        """Count again what could not be written."""
-        ...
 
 
 class Fact(Protocol):
@@ -115,57 +86,4 @@ class Database(Protocol):
 
     def begin(self, tenant: TenantId) -> AbstractAsyncContextManager[Transaction]:
         """Begin a transaction of one tenant."""
-        ...
-
-
-class Standing(NamedTuple):
-    """A log's tenant and the number of its entries."""
-
-    tenant: TenantId
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedLeaf:
-    """A leaf as it is stored, at its index."""
-
-    index: int
-    leaf: bytes
-
-
-class Books(Protocol):
-    """The logs of all tenants, to be counted."""
-
-    async def cursors(self, source: str) -> dict[int, int]:
-        """Return by partition the position of `source` up to which its facts are entries."""
-        ...
-
-    async def details_counted(
-        self, source: str, positions: Mapping[int, int]
-    ) -> dict[tuple[TenantId, str], int]:
-        """Return the number of details by tenant and action whose facts lie within `positions`."""
-        ...
-
-    async def logs(self) -> list[Standing]:
-        """Return every log."""
-        ...
-
-    async def leaves(self, tenant: TenantId, first: int, count: int) -> list[PlacedLeaf]:
-        """Return up to `count` leaves of a log from the index `first` on, in order."""
-        ...
-
-
-class ActsOfSource(Protocol):
-    """A source of facts that counts its acts."""
-
-    async def acts(self) -> CountedActs:
-        """Return its acts by its domain rows, and its outbox's heads of the same snapshot."""
-        ...
-
-
-class Alarm(Protocol):
-    """Tells whoever runs the platform."""
-
-    def ring(self, disagreements: Sequence[Disagreement]) -> None:
-        """Say which acts and entries disagree; none ends the alarm."""
         ...

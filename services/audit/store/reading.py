@@ -5,9 +5,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 from uuid import UUID
 
-from libs.contracts.events import Event, encode
+from libs.contracts.events import Event
 from libs.db.pool import TenantDatabase, Transaction
-from libs.events.outbox import OutboxRecord, append, partition_of
+from libs.events.outbox import OutboxRecord, append, record_of
 from libs.kernel.clock import Clock
 from libs.kernel.denials import Denial
 from libs.kernel.ids import Ids, TenantId
@@ -69,8 +69,7 @@ class PostgresReading:
         if not isinstance(fact, Event):
             msg = "only events of the contracts are published"
             raise TypeError(msg)
-        body = encode(fact, id=self._ids.uuid7(), time=self._clock.now(), tenant=self._tenant)
-        return OutboxRecord(partition_of(self._tenant), self._tenant, fact.name, body)
+        return record_of(fact, self._tenant, self._ids, self._clock)
 
 
 class PostgresReadings:

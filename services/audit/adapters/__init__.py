@@ -1,1 +1,0 @@
-"""What the audit service reaches outside PostgreSQL: the keys service."""
