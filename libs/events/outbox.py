@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from functools import cache
 
+from libs.contracts.events import Event, encode
 from libs.db.arrays import ByteaArray, SmallintArray, TextArray, UuidArray, byteas, smallints, texts, uuids
 from libs.db.names import identifier_of
 from libs.db.pool import Transaction
 from libs.events.records import OutboxRecord, partition_of
+from libs.kernel.clock import Clock
+from libs.kernel.ids import Ids, TenantId
 
 __all__ = [
     "OutboxRecord",
@@ -16,6 +19,7 @@ __all__ = [
     "insert_records",
     "move_heads",
     "partition_of",
+    "record_of",
 ]
 
 
@@ -82,6 +86,22 @@ def arrays_of(
         texts([record.name for record in records]),
         byteas([record.body for record in records]),
     )
+
+
+def record_of(
+    event: Event,
+    tenant: TenantId,
+    ids: Ids,
+    clock: Clock,
+    *,
+    subject: str | None = None,
+    traceparent: str | None = None,
+) -> OutboxRecord:
+    """Return an event of `tenant` as a record of the tenant's partition."""
+    body = encode(
+        event, id=ids.uuid7(), time=clock.now(), tenant=tenant, subject=subject, traceparent=traceparent
+    )
+    return OutboxRecord(partition_of(tenant), tenant, event.name, body)
 
 
 async def append(tx: Transaction, schema: str, records: Sequence[OutboxRecord]) -> None:

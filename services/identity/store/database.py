@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from uuid import UUID
 
-from libs.contracts.events import Event, encode
+from libs.contracts.events import Event
 from libs.contracts.facts import Actor, Entity, IdentityFact
 from libs.db.pool import TenantDatabase, Transaction
-from libs.events.outbox import OutboxRecord, append, partition_of
+from libs.events.outbox import OutboxRecord, append, record_of
 from libs.kernel.clock import Clock
 from libs.kernel.ids import Ids, TenantId
 from services.identity.domain.acts import Act
@@ -48,8 +48,7 @@ class PostgresTransaction:
         if not isinstance(fact, Event):
             msg = "only events of the contracts are published"
             raise TypeError(msg)
-        body = encode(fact, id=self._ids.uuid7(), time=self._clock.now(), tenant=self._tenant)
-        return OutboxRecord(partition_of(self._tenant), self._tenant, fact.name, body)
+        return record_of(fact, self._tenant, self._ids, self._clock)
 
 
 def fact_of(act: Act, id: UUID) -> IdentityFact:  # noqa: A002 - the act's id

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from libs.contracts.events import Event, encode
+from libs.contracts.events import Event
 from libs.contracts.facts import KeysFact
 from libs.db.pool import Transaction
-from libs.events.outbox import OutboxRecord, append, partition_of
+from libs.events.outbox import OutboxRecord, append, record_of
 from libs.kernel.clock import Clock
 from libs.kernel.ids import Ids, TenantId
 from libs.telemetry.tracing import Tracing
@@ -26,15 +26,16 @@ class Outgoing:
 
     def note(self, event: Event, subject: str) -> None:
         """Note one event about `subject`."""
-        body = encode(
-            event,
-            id=self._ids.uuid7(),
-            time=self._clock.now(),
-            tenant=self._tenant,
-            subject=subject,
-            traceparent=self._tracing.traceparent(),
+        self._records.append(
+            record_of(
+                event,
+                self._tenant,
+                self._ids,
+                self._clock,
+                subject=subject,
+                traceparent=self._tracing.traceparent(),
+            )
         )
-        self._records.append(OutboxRecord(partition_of(self._tenant), self._tenant, event.name, body))
 
     def tell(self, fact: KeysFact) -> None:
         """Note one fact for the audit log."""

@@ -4,18 +4,15 @@ from collections.abc import Sequence
 
 from libs.contracts.facts import Actor, Entity, MessagingFact
 from libs.db.pool import CrossingDatabase
-from libs.events.outbox import append_statement, arrays_of
+from libs.events.outbox import append, record_of
 from libs.kernel.clock import Clock
 from libs.kernel.denials import Denial
 from libs.kernel.ids import Ids
-from services.messaging.store.facts import record_of
 from services.messaging.store.unavailable import log_unavailable
 
 _INSERT = """
     INSERT INTO messaging.denial (tenant, denial, principal, act, minute, count)
     SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::timestamptz[], %s::integer[])"""
-
-_APPEND_OUTBOX = append_statement("messaging")
 
 
 class PostgresDenials:
@@ -32,7 +29,6 @@ class PostgresDenials:
         acts = [self._ids.uuid7() for _ in denials]
         records = [
             record_of(
-                denial.tenant,
                 MessagingFact(
                     act=act,
                     action="messaging.access.denied",
@@ -42,6 +38,7 @@ class PostgresDenials:
                     outcome="refused",
                     count=denial.count,
                 ),
+                denial.tenant,
                 self._ids,
                 self._clock,
             )
@@ -58,4 +55,4 @@ class PostgresDenials:
         with log_unavailable():
             async with self._database.begin() as tx:
                 await tx.execute(_INSERT, columns)
-                await tx.execute(_APPEND_OUTBOX, arrays_of(records))
+                await append(tx, "messaging", records)

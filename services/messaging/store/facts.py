@@ -4,12 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from libs.contracts.events import encode
 from libs.contracts.facts import Actor, Entity, MessagingFact, Run
-from libs.events.records import OutboxRecord, partition_of
+from libs.events.outbox import OutboxRecord, record_of
 from libs.kernel.clock import Clock
 from libs.kernel.ids import Ids, TenantId
-from services.messaging.domain.commits import CommitOfTenant
+from services.messaging.domain.commits import CommitOfTenant, commits_of
 from services.messaging.domain.entries import Entry, EntryKind
 
 _MESSAGING: Final = Actor(kind="service", name="messaging")
@@ -21,22 +20,20 @@ _MEMBERSHIP: Final[Mapping[EntryKind, str]] = {
 
 
 def facts_of(
-    commits: Iterable[CommitOfTenant],
-    ids_of: Mapping[TenantId, UUID],
     entries: Sequence[Entry],
+    commits: Mapping[TenantId, UUID],
     ids: Ids,
     clock: Clock,
 ) -> list[OutboxRecord]:
-    """Return what the audit log is told of a commit: itself, tenant by tenant, and each change of members."""
-    told = [(commit.tenant, _commit_fact(commit, ids_of[commit.tenant], clock)) for commit in commits]
+    """Return what the audit log is told of a commit: itself, tenant by tenant, and each change of members.
+
+    `commits` names the commit of each tenant.
+    """
+    told = [
+        (commit.tenant, _commit_fact(commit, commits[commit.tenant], clock)) for commit in commits_of(entries)
+    ]
     told += ((entry.draft.key.tenant, fact) for entry, fact in _membership_facts(entries))
-    return [record_of(tenant, fact, ids, clock) for tenant, fact in told]
-
-
-def record_of(tenant: TenantId, fact: MessagingFact, ids: Ids, clock: Clock) -> OutboxRecord:
-    """Return a fact as a record of the outbox, in its tenant's partition."""
-    body = encode(fact, id=ids.uuid7(), time=clock.now(), tenant=tenant)
-    return OutboxRecord(partition_of(tenant), tenant, fact.name, body)
+    return [record_of(fact, tenant, ids, clock) for tenant, fact in told]
 
 
 def _commit_fact(commit: CommitOfTenant, act: UUID, clock: Clock) -> MessagingFact:

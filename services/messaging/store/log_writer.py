@@ -20,7 +20,6 @@ from libs.events.outbox import arrays_of, insert_records, move_heads
 from libs.events.records import OutboxRecord, partition_of
 from libs.kernel.clock import Clock
 from libs.kernel.ids import ConversationId, Ids, MessageId, PrincipalId, TenantId
-from services.messaging.domain.commits import commits_of
 from services.messaging.domain.entries import ClientKey, ConversationKey, ConversationKind, Entry, EntryKind
 from services.messaging.domain.log import Head, KnownSend
 from services.messaging.store.facts import facts_of
@@ -95,13 +94,6 @@ _APPEND = f"""
                n.members_version, n.subjects::uuid[], n.metadata_salt, n.metadata_commitment,
                n.body_commitment, n.commit
           FROM new n
-    ), commits AS (
-        INSERT INTO messaging.commit (tenant, commit, conversations, firsts, lasts)
-        SELECT n.tenant, n.commit, array_agg(n.conversation ORDER BY n.conversation),
-               array_agg(n.first ORDER BY n.conversation), array_agg(n.last ORDER BY n.conversation)
-          FROM (SELECT e.tenant, e.commit, e.conversation, min(e.seq) AS first, max(e.seq) AS last
-                  FROM new e GROUP BY e.tenant, e.commit, e.conversation) n
-         GROUP BY n.tenant, n.commit
     ), outbox_moved AS ({move_heads("messaging", _HOLDS)}), outbox AS ({insert_records("messaging", _HOLDS)})
     SELECT holds FROM decided"""
 
@@ -167,11 +159,10 @@ class PostgresLogWriter:
     def _parameters(
         self, entries: Sequence[Entry], heads: Mapping[ConversationKey, Head]
     ) -> tuple[bytes, ...]:
-        told = commits_of(entries)
-        commits = {commit.tenant: self._ids.uuid7() for commit in told}
+        commits = {tenant: self._ids.uuid7() for tenant in {entry.draft.key.tenant for entry in entries}}
         records = self._events(entries)
         if self._audit_facts:
-            records += facts_of(told, commits, entries, self._ids, self._clock)
+            records += facts_of(entries, commits, self._ids, self._clock)
         return (*_columns_of_heads(heads), *_columns_of(entries, commits), *arrays_of(records))
 
     def _events(self, entries: Sequence[Entry]) -> list[OutboxRecord]:

@@ -1,4 +1,4 @@
-"""Which commit brought an entry, what each commit brought, and what was denied.
+"""Which commit brought an entry, and what was denied.
 
 Revision ID: 0002
 """
@@ -21,16 +21,9 @@ def upgrade() -> None:
     op.execute(f"ALTER TABLE messaging.entry ADD COLUMN commit uuid NOT NULL DEFAULT '{NIL}'")
     op.execute("ALTER TABLE messaging.entry ALTER COLUMN commit DROP DEFAULT")
     op.execute("""
-        CREATE TABLE messaging.commit (
-            tenant uuid NOT NULL, commit uuid NOT NULL,
-            conversations uuid[] NOT NULL, firsts bigint[] NOT NULL, lasts bigint[] NOT NULL,
-            PRIMARY KEY (tenant, commit)
-        )""")
-    op.execute("""
         CREATE TABLE messaging.denial (
             tenant uuid NOT NULL, denial uuid NOT NULL, principal uuid, act text NOT NULL,
             minute timestamptz NOT NULL, count integer NOT NULL CHECK (count > 0),
             PRIMARY KEY (tenant, denial)
         )""")
-    tenant_table(op, "messaging.commit", app="SELECT")
     tenant_table(op, "messaging.denial", app="SELECT")
