@@ -59,7 +59,6 @@ class PublishedCheckpoint(NamedTuple):
     size: int
     root: bytes
     note: str
-    at: datetime
 
 
 class Reading(NamedTuple):

@@ -13,10 +13,10 @@ from services.audit.domain.reading import FoundEntry, PublishedCheckpoint, Store
 from services.audit.store.search import PostgresSearch, entry_of
 
 _LATEST: Final = """
-SELECT size, root, note, at FROM audit.checkpoint WHERE tenant = %s ORDER BY size DESC LIMIT 1
+SELECT size, root, note FROM audit.checkpoint WHERE tenant = %s ORDER BY size DESC LIMIT 1
 """
 _CHECKPOINTS: Final = """
-SELECT size, root, note, at FROM audit.checkpoint WHERE tenant = %s AND size > %s ORDER BY size LIMIT %s
+SELECT size, root, note FROM audit.checkpoint WHERE tenant = %s AND size > %s ORDER BY size LIMIT %s
 """
 _LEAVES: Final = """
 SELECT index, leaf FROM audit.entry WHERE tenant = %s AND index >= %s AND index < %s ORDER BY index
@@ -112,4 +112,4 @@ def _entry_with(row: Row, entities: Mapping[int, tuple[tuple[str, str], ...]]) -
 
 
 def _checkpoint_of(row: Row) -> PublishedCheckpoint:
-    return PublishedCheckpoint(row.size, row.root, row.note, row.at)
+    return PublishedCheckpoint(row.size, row.root, row.note)
