@@ -1,7 +1,7 @@
 """How messaging is put together: a gateway, and the relay that publishes and projects."""
 
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC
@@ -24,21 +24,20 @@ from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
 from libs.authn.tokens import TokenVerifier
 from libs.authz.authorizer import Authorizer
 from libs.contracts.asyncapi import asyncapi_document
-from libs.contracts.internal import Done, OutboxPage, ReportCursors
 from libs.contracts.socket import CloseCode
 from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.events.effects import one_by_one
 from libs.events.projector import Projector
 from libs.events.publisher import Publisher
-from libs.events.records import Cursors, StreamRecord
 from libs.host.app import create_app
 from libs.host.background import Background
 from libs.host.clients import ServiceClient
 from libs.host.outbox import acts_routes, outbox_routes
+from libs.host.owners import gaps_of, reports_to
 from libs.kernel.clock import Clock, SystemClock
 from libs.kernel.denials import Denials
-from libs.kernel.ids import SystemIds, TenantId
+from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
 from libs.telemetry.metrics import Metrics
 from services.messaging.adapters.keys import KeyServiceKeys
@@ -247,8 +246,8 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
         database=projecting,
         redis=redis,
         apply=one_by_one(directory_door(PostgresPrincipals)),
-        fetch_gap=_gaps_of(identity_service),
-        report_cursors=_reports_to(identity_service),
+        fetch_gap=gaps_of(identity_service),
+        report_cursors=reports_to(identity_service),
         clock=clock,
         metrics=metrics,
     )
@@ -331,25 +330,3 @@ def _close_all(deliver: Deliver) -> None:
     for socket in deliver.sockets():
         if isinstance(socket, Socket):
             socket.close(CloseCode.TRY_LATER)
-
-
-def _gaps_of(owner: ServiceClient) -> Callable[[int, int, int], Awaitable[list[StreamRecord]]]:
-    """Return how to read an outbox where its stream has a gap."""
-
-    async def fetch(part: int, after: int, limit: int) -> list[StreamRecord]:
-        params = {"part": part, "after": after, "limit": limit}
-        page = await owner.fetch("/internal/outbox", OutboxPage, params)
-        return [
-            StreamRecord(part, row.position, TenantId(row.tenant), row.name, row.body) for row in page.rows
-        ]
-
-    return fetch
-
-
-def _reports_to(owner: ServiceClient) -> Callable[[str, Cursors], Awaitable[None]]:
-    """Return how to tell an owner how far a consumer has come."""
-
-    async def report(consumer: str, cursors: Cursors) -> None:
-        await owner.call("/internal/cursors", ReportCursors(consumer=consumer, cursors=cursors), Done)
-
-    return report

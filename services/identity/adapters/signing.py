@@ -1,21 +1,17 @@
 """Access tokens signed with a key leased from the keys service."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import Final
 
 from libs.authn.tokens import MAXIMUM_LIFETIME, TokenSigner
 from libs.contracts.internal import SigningKeyLease
+from libs.host.leases import KeptLease
 from libs.kernel.clock import Clock
-from libs.kernel.errors import DomainError
 from libs.kernel.ids import DeviceId, Ids, PrincipalId, SessionId, TenantId
 from services.identity.domain.errors import SigningUnavailable
 from services.identity.ports.outside import AccessToken
 
-_RENEW_SECONDS: Final = 3600.0
-"""How often a good lease is asked for again, so that a new key is taken up in time."""
-_RETRY_SECONDS: Final = 5.0
 _MARGIN: Final = timedelta(minutes=1) + MAXIMUM_LIFETIME
 """A key that ends sooner signs nothing: a token must not outlive the key that verifies it."""
 
@@ -45,41 +41,21 @@ class LeasedSigner:
 
 
 class LeasedSigning:
-    """Keeps a lease of the key that signs access tokens; the seed lives in memory alone."""
+    """Gives signers of the key that signs access tokens at present."""
 
     def __init__(self, lease: Callable[[], Awaitable[SigningKeyLease]], clock: Clock, ids: Ids) -> None:
         """Ask `lease` for the key; a DomainError of it means that there is none for now."""
-        self._lease = lease
+        self._lease = KeptLease(lease, clock, _MARGIN)
         self._clock = clock
         self._ids = ids
-        self._signer: LeasedSigner | None = None
-        self._ends_at = clock.now()
-        self._renew_at = 0.0
-        self._turn = asyncio.Lock()
+        self._signer: tuple[str, LeasedSigner] | None = None
 
     async def get_signer(self) -> LeasedSigner:
         """Return a signer that outlives this request. Raises SigningUnavailable."""
-        if self._is_renewal_due():
-            async with self._turn:
-                if self._is_renewal_due():
-                    await self._renew()
-        if self._signer is None or self._ends_at - self._clock.now() < _MARGIN:
+        lease = await self._lease.find()
+        if lease is None:
             raise SigningUnavailable
-        return self._signer
-
-    def _is_renewal_due(self) -> bool:
-        ending = self._ends_at - self._clock.now() < _MARGIN
-        return self._signer is None or ending or self._clock.monotonic() >= self._renew_at
-
-    async def _renew(self) -> None:
-        """Take up the key of the hour; while there is none, the one at hand serves until its end."""
-        try:
-            lease = await self._lease()
-        except DomainError:
-            self._renew_at = self._clock.monotonic() + _RETRY_SECONDS
-            return
-        self._signer = LeasedSigner(
-            TokenSigner(lease.kid, lease.private, self._clock, self._ids), self._clock
-        )
-        self._ends_at = lease.not_after
-        self._renew_at = self._clock.monotonic() + _RENEW_SECONDS
+        if self._signer is None or self._signer[0] != lease.kid:
+            signer = TokenSigner(lease.kid, lease.private, self._clock, self._ids)
+            self._signer = (lease.kid, LeasedSigner(signer, self._clock))
+        return self._signer[1]

@@ -1,0 +1,55 @@
+"""A signing key that the keys service lends: asked for again in time, and known to memory alone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from libs.contracts.internal import SigningKeyLease
+from libs.kernel.clock import Clock
+from libs.kernel.errors import DomainError
+
+_RENEW: Final = timedelta(hours=1)
+"""When a lease that does not say so is asked for again."""
+_RETRY: Final = timedelta(seconds=5)
+
+
+class KeptLease:
+    """Keeps one lease current; while no new one is to be had, the one at hand serves until its end."""
+
+    def __init__(
+        self, lease: Callable[[], Awaitable[SigningKeyLease]], clock: Clock, margin: timedelta
+    ) -> None:
+        """Ask `lease` for the key; a DomainError of it means that there is none for now.
+
+        A lease that ends within `margin` is not used any more.
+        """
+        self._lease = lease
+        self._clock = clock
+        self._margin = margin
+        self._held: SigningKeyLease | None = None
+        self._renew_at: datetime | None = None
+        self._turn = asyncio.Lock()
+
+    async def find(self) -> SigningKeyLease | None:
+        """Return the lease to sign with now, None when there is none."""
+        if self._is_renewal_due():
+            async with self._turn:
+                if self._is_renewal_due():
+                    await self._renew()
+        return self._held if self._lasts() else None
+
+    def _lasts(self) -> bool:
+        return self._held is not None and self._held.not_after - self._clock.now() >= self._margin
+
+    def _is_renewal_due(self) -> bool:
+        return not self._lasts() or self._renew_at is None or self._clock.now() >= self._renew_at
+
+    async def _renew(self) -> None:
+        """Take up the key of the hour."""
+        try:
+            self._held = await self._lease()
+        except DomainError:
+            self._renew_at = self._clock.now() + _RETRY
+        else:
+            self._renew_at = self._held.renew_at or self._clock.now() + _RENEW
