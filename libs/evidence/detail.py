@@ -41,11 +41,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What was done, by whom, to what; ids are text as they stand in the committed object."""
+    """What was done, by whom, to what; ids are text as they stand in the committed object.
+
+    `visibility` is the class of readers that may see it, and no later word of anybody changes it.
+    """
 
     action: str
     actor: Actor
     outcome: str
+    visibility: str
     count: int = 1
     approvals: tuple[str, ...] = ()
     entities: tuple[Entity, ...] = ()
@@ -68,6 +72,7 @@ def detail_object(detail: Detail) -> dict[str, Any]:
             {"conversation": run.conversation, "first": str(run.first), "last": str(run.last)}
             for run in detail.runs
         ],
+        "visibility": detail.visibility,
     }
 
 
@@ -83,6 +88,7 @@ def parse_detail(value: object, where: str = "detail") -> Detail:
         matter=fields.raw("matter"),
         outcome=fields.text("outcome"),
         runs=tuple(_run(each, f"{where}.runs") for each in fields.items("runs")),
+        visibility=fields.text("visibility"),
     )
     fields.end()
     if detail.matter is not None and not isinstance(detail.matter, str):
@@ -115,7 +121,8 @@ def detail_bytes(detail: Detail) -> bytes:
     text = (
         f'{{"action":{_quoted(detail.action)},"actor":{{{actor}}},"approvals":[{approvals}],'
         f'"count":"{detail.count}","entities":[{entities}],"matter":{matter},'
-        f'"outcome":{_quoted(detail.outcome)},"runs":[{runs}]}}'
+        f'"outcome":{_quoted(detail.outcome)},"runs":[{runs}],'
+        f'"visibility":{_quoted(detail.visibility)}}}'
     )
     try:
         return text.encode()

@@ -21,7 +21,6 @@ class SourcedFact:
     position: int
     root: bytes | None
     at: datetime
-    visibility: str
     detail: Detail
 
 

@@ -11,7 +11,7 @@ from libs.kernel.randomness import Randomness
 from services.audit.domain.entries import SourcedFact
 from services.audit.domain.errors import ForeignFact
 from services.audit.ports.writing import Journal
-from services.audit.usecases.sequence import detail_of, sequence, visibility_of
+from services.audit.usecases.sequence import detail_of, sequence
 
 
 def fact_door(
@@ -49,6 +49,5 @@ def fact_in(record: StreamRecord, source: str) -> SourcedFact:
         position=record.position,
         root=event.root,
         at=event.at,
-        visibility=visibility_of(event),
         detail=detail_of(event),
     )

@@ -101,7 +101,7 @@ class PostgresJournal:
             instants([fact.at for fact in facts]),
             uuids([_uuid_of(detail.matter) for detail in details]),
             texts([_array_of(detail.approvals) for detail in details]),
-            texts([fact.visibility for fact in facts]),
+            texts([detail.visibility for detail in details]),
             texts([_runs_json(detail.runs) for detail in details]),
         )
         await self._tx.execute(_INSERT_DETAILS, parameters)

@@ -36,24 +36,24 @@ async def sequence(journal: Journal, facts: Sequence[SourcedFact], randomness: R
     return len(entries)
 
 
-def visibility_of(fact: Fact) -> str:
-    """Return the class that may see what a fact tells."""
-    action = ACTIONS.get(fact.action)
-    return _UNKNOWN_VISIBILITY if action is None else action.visibility
-
-
 def detail_of(fact: Fact) -> Detail:
     """Return what a fact tells, as an entry's detail: of its entities each once."""
     return Detail(
         action=fact.action,
         actor=Actor(fact.actor.kind, _text_of(fact.actor.id), fact.actor.name),
         outcome=fact.outcome,
+        visibility=_visibility_of(fact.action),
         count=fact.count,
         approvals=tuple(map(str, fact.approvals)),
         entities=tuple(dict.fromkeys(Entity(entity.kind, entity.id) for entity in fact.entities)),
         matter=_text_of(fact.matter),
         runs=tuple(Run(str(run.conversation), run.first, run.last) for run in fact.runs),
     )
+
+
+def _visibility_of(action: str) -> str:
+    known = ACTIONS.get(action)
+    return _UNKNOWN_VISIBILITY if known is None else known.visibility
 
 
 def _text_of(identifier: UUID | None) -> str | None:

@@ -26,7 +26,7 @@ TRUST = Trust(
         TrustedKey("t1", "tokens", "ed25519", STRANGER.public_key().public_bytes_raw(), START, None),
     ),
 )
-DETAIL = Detail("identity.session.started", Actor("principal", id="p-1"), "done")
+DETAIL = Detail("identity.session.started", Actor("principal", id="p-1"), "done", "operations")
 SALT = bytes(range(16))
 
 

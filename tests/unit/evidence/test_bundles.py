@@ -34,7 +34,9 @@ CONVERSATION, OTHER = UUID(int=77), UUID(int=78)
 SEQS = range(5, 9)
 BODIES = {5: b"first", 6: None, 7: b"third", 8: "größte".encode()}
 RUNS = (Run(str(CONVERSATION), 5, 8), Run(str(OTHER), 1, 1))
-COMMITTED = Detail("messaging.entries.committed", Actor("service", name="messaging"), "done", runs=RUNS)
+COMMITTED = Detail(
+    "messaging.entries.committed", Actor("service", name="messaging"), "done", "operations", runs=RUNS
+)
 
 
 def metadata_of(seq: int) -> bytes:
@@ -214,6 +216,7 @@ DETAILS = st.builds(
     action=TEXTS,
     actor=st.builds(Actor, kind=TEXTS, id=MAYBE, name=MAYBE),
     outcome=TEXTS,
+    visibility=TEXTS,
     count=st.integers(0, 2**62),
     approvals=st.lists(TEXTS, max_size=3).map(tuple),
     entities=st.lists(st.builds(Entity, kind=TEXTS, id=TEXTS), max_size=3).map(tuple),
@@ -232,7 +235,7 @@ def test_a_detail_is_what_rfc_8785_makes_of_its_object(detail: Detail):
 
 def test_a_detail_that_has_no_canonical_form_is_refused():
     with pytest.raises(EvidenceRefused):
-        detail_bytes(Detail("\ud800", Actor("service"), "done"))
+        detail_bytes(Detail("\ud800", Actor("service"), "done", "operations"))
 
 
 def test_the_trusted_keys_are_read_back():
