@@ -3,8 +3,10 @@
 Both run with the publisher's role, which crosses tenants.
 """
 
+from collections.abc import Awaitable, Callable
+
 from libs.db.names import identifier_of
-from libs.db.pool import Transaction
+from libs.db.pool import CrossingDatabase, Transaction
 from libs.events.errors import CursorAhead
 from libs.events.records import Cursors, StreamRecord
 
@@ -44,3 +46,25 @@ async def record_cursors(tx: Transaction, schema: str, consumer: str, cursors: C
         f" WHERE {schema}.outbox_consumer.position <> excluded.position",
         (consumer, parts, positions),
     )
+
+
+def own_gaps(
+    database: CrossingDatabase, schema: str
+) -> Callable[[int, int, int], Awaitable[list[StreamRecord]]]:
+    """Return how a service that consumes its own stream reads its outbox where the stream has a gap."""
+
+    async def fetch(part: int, after: int, limit: int) -> list[StreamRecord]:
+        async with database.begin() as tx:
+            return await read_outbox(tx, schema, part, after, limit)
+
+    return fetch
+
+
+def own_reports(database: CrossingDatabase, schema: str) -> Callable[[str, Cursors], Awaitable[None]]:
+    """Return how a service that consumes its own stream notes how far it has come."""
+
+    async def report(consumer: str, cursors: Cursors) -> None:
+        async with database.begin() as tx:
+            await record_cursors(tx, schema, consumer, cursors)
+
+    return report

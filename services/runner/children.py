@@ -32,6 +32,7 @@ _HEAVY = (
     "structlog",
     "prometheus_client",
     "libs.host.serve",
+    "services.audit.wiring",
     "services.identity.wiring",
     "services.keys.wiring",
     "services.messaging.wiring",

@@ -8,6 +8,9 @@ from infra.engines.folders import write_private
 from libs.authn.service_tokens import public_key_of
 from services.runner.deployment import Deployment
 
+INSTANCE = "muniment.local"
+"""Begins the origin of every log, and stands in trust.json: both services must be told the same."""
+
 Value = str | int | bool | Mapping[str, str]
 
 
@@ -32,6 +35,7 @@ def settings_of(deployment: Deployment) -> dict[str, dict[str, Value]]:
             "keys_url": layout.address("keys"),
             "identity_url": layout.address("identity"),
             "messaging_url": layout.address("messaging-relay"),
+            "log_origin": INSTANCE,
         },
         "identity": {
             **common("identity"),
@@ -43,6 +47,7 @@ def settings_of(deployment: Deployment) -> dict[str, dict[str, Value]]:
             "vault_url": deployment.engines.openbao.address,
             "vault_role_id": kept.vault_role_id,
             "vault_secret_id": kept.vault_secret_id,
+            "instance": INSTANCE,
         },
         "messaging": {
             **common("messaging"),

@@ -33,7 +33,7 @@ from libs.kernel.secrets import Secret
 from services.runner.errors import AlreadyRunning, NotRunning, RunnerError
 
 SERVICES = ("audit", "identity", "keys", "messaging")
-PROCESSES = ("keys", "identity", "messaging-relay")
+PROCESSES = ("keys", "identity", "messaging-relay", "audit")
 """The processes of which there is one each; gateways come beside them."""
 OPERATOR = "operator"
 DATABASES: Mapping[str, str] = {

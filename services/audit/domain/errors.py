@@ -25,3 +25,10 @@ class LogDamaged(DomainError):
     tenant: TenantId
     reason: str
     index: int | None = None
+
+
+@dataclass(eq=False)
+class GrowthRefused(DomainError):
+    """The tables refuse what a log's tree grew by: something stands there already, or moved meanwhile."""
+
+    reason: str

@@ -1,0 +1,153 @@
+"""How the audit service is put together: it projects every service's facts, and grows the trees."""
+
+import base64
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI
+from redis.asyncio import Redis
+
+from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
+from libs.contracts.internal import LeaseSigningKey, SigningKeyLease
+from libs.contracts.streams import CONSUMERS
+from libs.db.pool import CrossingDatabase, TenantDatabase
+from libs.events.internal import own_gaps, own_reports
+from libs.events.projector import Projector
+from libs.events.publisher import Publisher
+from libs.host.app import Lifespan, create_app
+from libs.host.background import Background
+from libs.host.clients import ServiceClient
+from libs.host.outbox import outbox_routes
+from libs.host.owners import gaps_of, reports_to
+from libs.kernel.clock import Clock, SystemClock
+from libs.kernel.ids import SystemIds
+from libs.kernel.randomness import SystemRandomness
+from libs.telemetry.metrics import Metrics
+from services.audit.adapters.checkpoint_key import LeasedCheckpointKey
+from services.audit.adapters.prometheus import IntegrationSigns
+from services.audit.edge.problems import PROBLEMS
+from services.audit.edge.stream import fact_door
+from services.audit.settings import Settings
+from services.audit.store.journal import PostgresJournal
+from services.audit.store.ledger import PostgresLedgers
+from services.audit.usecases.integrate import Integrate
+
+SERVICE: Final = "audit"
+PREFIX: Final = "/audit/v1"
+_SEQUENCER_CONNECTIONS: Final = 8
+"""One that holds the integrator's lock, one for each source that is projected, and some to count with."""
+
+
+class _World:
+    """What the process reaches: its databases, Redis, its peers, and the sources of time and chance."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.randomness = SystemRandomness()
+        self.ids = SystemIds(clock, self.randomness)
+        self.metrics = Metrics(SERVICE)
+        self.signs = IntegrationSigns(self.metrics)
+        self.reading = TenantDatabase(settings.database, SERVICE)
+        self.sequencing = CrossingDatabase(
+            settings.database_sequencer, f"{SERVICE}-sequencer", _SEQUENCER_CONNECTIONS, by_key=True
+        )
+        self.publishing = CrossingDatabase(settings.database_publisher, f"{SERVICE}-publisher", by_key=True)
+        self.redis = Redis.from_url(settings.redis.reveal())
+        seed = base64.b64decode(settings.service_key.reveal(), validate=True)
+        signer = ServiceTokenSigner(SERVICE, seed, clock, self.ids)
+        self.peers = ServiceTokenVerifier(SERVICE, settings.peer_keys, clock)
+        urls = {
+            "identity": settings.identity_url,
+            "keys": settings.keys_url,
+            "messaging": settings.messaging_url,
+        }
+        self.owners = {source: ServiceClient(url, source, signer) for source, url in urls.items()}
+        self.publisher = Publisher(
+            self.publishing,
+            self.redis,
+            SERVICE,
+            consumers=CONSUMERS[SERVICE],
+            clock=clock,
+            metrics=self.metrics,
+        )
+        key = LeasedCheckpointKey(self._lease, clock)
+        self.integrate = Integrate(
+            PostgresLedgers(self.sequencing), key, settings.log_origin, clock, self.signs
+        )
+
+    async def _lease(self) -> SigningKeyLease:
+        path = "/internal/signing-keys/checkpoints/lease"
+        return await self.owners["keys"].call(path, LeaseSigningKey(), SigningKeyLease)
+
+    def projector_of(self, source: str) -> Projector:
+        """Return what turns the facts of `source` into entries."""
+        if source == SERVICE:
+            gaps, reports = own_gaps(self.publishing, SERVICE), own_reports(self.publishing, SERVICE)
+        else:
+            gaps, reports = gaps_of(self.owners[source]), reports_to(self.owners[source])
+        return Projector(
+            SERVICE,
+            source,
+            schema=SERVICE,
+            database=self.sequencing,
+            redis=self.redis,
+            apply=fact_door(source, PostgresJournal, self.randomness, self.signs.sequenced),
+            fetch_gap=gaps,
+            report_cursors=reports,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+
+    async def database_answers(self) -> bool:
+        """Say whether PostgreSQL answers."""
+        async with self.publishing.begin() as tx:
+            return await tx.fetch_one("SELECT part FROM audit.outbox_head LIMIT 1") is not None
+
+
+def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """Return the audit service's process; it connects when it starts. `clock` stands for the machine's."""
+    world = _World(settings, clock or SystemClock())
+    background = Background()
+    return create_app(
+        SERVICE,
+        title="Muniment audit",
+        prefix=PREFIX,
+        routers=[outbox_routes(SERVICE, world.publishing, world.peers)],
+        problems=PROBLEMS,
+        lifespan=_lifespan(world, background),
+        readiness={
+            "database": world.database_answers,
+            "checkpoint key": world.signs.has_key,
+            "publisher, projectors and integrator": background.runs,
+        },
+        metrics=world.metrics,
+        ids=world.ids,
+        clock=world.clock,
+    )
+
+
+PROCESSES: Final[Mapping[str, Callable[[Settings], FastAPI]]] = {SERVICE: build}
+
+
+def _lifespan(world: _World, background: Background) -> Lifespan:
+    """Return what happens around serving: connect, publish, sequence, integrate, and let go of it all."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for pool in (world.reading, world.sequencing, world.publishing):
+                await pool.open()
+                stack.push_async_callback(pool.close)
+            stack.push_async_callback(world.redis.aclose)
+            for owner in world.owners.values():
+                stack.push_async_callback(owner.close)
+            await stack.enter_async_context(background)
+            background.keep(world.publisher.run)
+            background.keep(world.integrate.run)
+            for source in (*world.owners, SERVICE):
+                background.keep(world.projector_of(source).run)
+            yield
+
+    return lifespan
