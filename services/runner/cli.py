@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -20,6 +21,10 @@ app = typer.Typer(
 )
 tenant_app = typer.Typer(help="Make and list tenants of a running deployment.", no_args_is_help=True)
 app.add_typer(tenant_app, name="tenant")
+audit_app = typer.Typer(help="Check the audit log of a running deployment.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
+keys_app = typer.Typer(help="Look after the keys of a running deployment.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
 
 
 def _default_data() -> Path:
@@ -39,6 +44,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write facts for a program 
 Config = Annotated[
     Path | None, typer.Option("--config", help="The settings file; the environment overrides it.")
 ]
+
+
+class SigningUse(StrEnum):
+    """What a signing key of the platform is for."""
+
+    CHECKPOINTS = "checkpoints"
+    TOKENS = "tokens"
 
 
 @app.command()
@@ -151,6 +163,46 @@ def bench(
     from services.runner.bench.command import run_bench
 
     raise typer.Exit(run_bench(area, as_json=as_json))
+
+
+@app.command()
+def verify(
+    path: Annotated[
+        Path, typer.Argument(help="A bundle of evidence, a folder of them, or a whole log in a folder.")
+    ],
+    trust: Annotated[
+        Path, typer.Option("--trust", help="trust.json: the keys that you trust, from wherever you trust.")
+    ],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Check evidence off line: needs no server, no database and no network."""
+    from services.runner.verify import verify as check
+
+    raise typer.Exit(check(path, trust, as_json=as_json))
+
+
+@audit_app.command("reconcile")
+def audit_reconcile(data: Data, *, as_json: AsJson = False) -> None:
+    """Count every service's acts and their entries in the log: each act has one, and each entry its act."""
+    from services.runner.audit import reconcile
+
+    raise typer.Exit(reconcile(data.absolute(), as_json=as_json))
+
+
+@keys_app.command("rotate-signing")
+def keys_rotate_signing(
+    data: Data,
+    use: Annotated[SigningUse, typer.Option("--use", help="What the key signs.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Let another key sign from now on; what the old one signed stays valid."""
+    from services.runner.keys import rotate_signing_key
+
+    rotated = rotate_signing_key(data.absolute(), use.value)
+    shown = f"Key {rotated['kid']} signs {use.value} from the next lease on, which is minutes away at most."
+    print(json.dumps(rotated) if as_json else shown)
 
 
 @tenant_app.command("create")

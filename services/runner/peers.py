@@ -1,4 +1,4 @@
-"""The operator's calls to a running deployment: internal routes, on the services' own sockets."""
+"""Calls to a running deployment, on the services' own sockets: the operator's, and what anybody may ask."""
 
 import base64
 import http.client
@@ -16,10 +16,11 @@ from services.runner.deployment import OPERATOR
 from services.runner.errors import RunnerError
 
 _FIRST_ERROR_STATUS = 400
+_ANSWER_SECONDS = 10.0
 
 
 class Operator:
-    """Who may make tenants: whoever can read the data folder."""
+    """Who may make tenants, rotate keys and have acts counted: whoever can read the data folder."""
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         """Call the deployment of which `facts` tell."""
@@ -28,27 +29,63 @@ class Operator:
         seed = base64.b64decode(Path(facts["operator_seed"]).read_text(encoding="ascii"))
         self._signer = ServiceTokenSigner(OPERATOR, seed, clock, SystemIds(clock, SystemRandomness()))
 
-    def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
-        """Return identity's answer to a call; RunnerError with its problem's sentence when it refuses."""
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        service: str = "identity",
+        timeout: float = _ANSWER_SECONDS,
+    ) -> Any:
+        """Return the answer of a service; RunnerError with its problem's sentence when it refuses.
+
+        It may take `timeout` seconds.
+        """
         headers = {
-            "Authorization": f"Bearer {self._signer.token_for('identity')}",
+            "Authorization": f"Bearer {self._signer.token_for(service)}",
             "Content-Type": "application/json",
             "Accept": "application/json",
         }
-        connection = UnixConnection(Path(self._facts["identity"].removeprefix("unix:")), timeout=10)
-        try:
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
-            answer = connection.getresponse()
-            content = answer.read()
-        except (OSError, http.client.HTTPException):
-            raise RunnerError(
-                "The identity service does not answer; is `muniment up` still running?"
-            ) from None
-        finally:
-            connection.close()
-        answered = json.loads(content) if content else {}
-        if answer.status >= _FIRST_ERROR_STATUS:
-            raise RunnerError(
-                answered.get("detail") or answered.get("title") or f"Identity answered {answer.status}."
-            )
-        return answered
+        sent = None if body is None else json.dumps(body)
+        content = _asked(self._facts, service, method, path, sent, headers, timeout)
+        return json.loads(content) if content else {}
+
+
+def trusted_keys(facts: Mapping[str, Any]) -> bytes:
+    """Return the deployment's `trust.json`: every key that ever signed. Raises RunnerError."""
+    return _asked(facts, "keys", "GET", "/keys/v1/trust.json", None, {}, _ANSWER_SECONDS)
+
+
+def _asked(
+    facts: Mapping[str, Any],
+    service: str,
+    method: str,
+    path: str,
+    sent: str | None,
+    headers: Mapping[str, str],
+    timeout: float,
+) -> bytes:
+    """Return what a service answers on its own socket; RunnerError when it refuses or is not there."""
+    connection = UnixConnection(Path(facts["services"][service].removeprefix("unix:")), timeout)
+    try:
+        connection.request(method, path, sent, dict(headers))
+        answer = connection.getresponse()
+        content = answer.read()
+    except (OSError, http.client.HTTPException):
+        raise RunnerError(f"The {service} service does not answer; is `muniment up` still running?") from None
+    finally:
+        connection.close()
+    if answer.status >= _FIRST_ERROR_STATUS:
+        raise RunnerError(_sentence_of(content) or f"The {service} service answered {answer.status}.")
+    return content
+
+
+def _sentence_of(content: bytes) -> str | None:
+    """Return what a problem document says, if this is one."""
+    try:
+        problem = json.loads(content)
+    except ValueError:
+        return None
+    said = problem.get("detail") or problem.get("title") if isinstance(problem, dict) else None
+    return None if said is None else str(said)

@@ -88,7 +88,14 @@ def test_what_cannot_be_served_or_migrated_is_one_sentence(arguments, word):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("tenant", "list"), ("tenant", "create", "a", "A"), ("tenant", "scim-token", "a"), ("migrate",)],
+    [
+        ("tenant", "list"),
+        ("tenant", "create", "a", "A"),
+        ("tenant", "scim-token", "a"),
+        ("migrate",),
+        ("keys", "rotate-signing", "--use", "checkpoints"),
+        ("audit", "reconcile"),
+    ],
 )
 def test_what_needs_a_running_platform_says_how_to_start_one(arguments, tmp_path):
     assert "muniment up --data" in refusal(*arguments, "--data", tmp_path)
