@@ -59,6 +59,7 @@ _ALL = (
     Action("messaging.conversation.created", OPERATIONS, "a conversation was begun"),
     Action("messaging.participants.added", OPERATIONS, "people were brought into a conversation"),
     Action("messaging.participants.removed", OPERATIONS, "people were taken out of a conversation"),
+    Action("messaging.evidence.taken", OPERATIONS, "a participant took evidence of a conversation's entries"),
     Action("messaging.access.denied", OPERATIONS, "acts were denied, told of by actor, act and minute"),
     Action("audit.entries.searched", OPERATIONS, "somebody searched the log"),
     Action("audit.evidence.taken", OPERATIONS, "somebody took evidence out of the log"),

@@ -24,17 +24,27 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
 
     Source: RFC 9162, section 2.1.3.1. Raises IndexError for a leaf that is not there.
     """
-    if not 0 <= index < len(leaves):
-        msg = f"there is no leaf {index} in a tree of {len(leaves)}"
-        raise IndexError(msg)
-    proof: list[bytes] = []
-    level = leaves
+    return inclusion_proofs(leaves, [index])[0]
+
+
+def inclusion_proofs(leaves: Sequence[bytes], indexes: Sequence[int]) -> list[list[bytes]]:
+    """Return the inclusion proof of each of `indexes`, in their order; the tree is hashed once for all.
+
+    Raises IndexError for a leaf that is not there.
+    """
+    for index in indexes:
+        if not 0 <= index < len(leaves):
+            msg = f"there is no leaf {index} in a tree of {len(leaves)}"
+            raise IndexError(msg)
+    proofs: list[list[bytes]] = [[] for _ in indexes]
+    level, height = leaves, 0
     while len(level) > 1:
-        sibling = index ^ 1
-        if sibling < len(level):
-            proof.append(level[sibling])
-        level, index = _above(level), index >> 1
-    return proof
+        for proof, index in zip(proofs, indexes, strict=True):
+            sibling = (index >> height) ^ 1
+            if sibling < len(level):
+                proof.append(level[sibling])
+        level, height = _above(level), height + 1
+    return proofs
 
 
 def consistency_proof(leaves: Sequence[bytes], first: int) -> list[bytes]:

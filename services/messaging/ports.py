@@ -8,6 +8,7 @@ from uuid import UUID
 
 from libs.kernel.denials import Denial
 from libs.kernel.ids import ConversationId, DekId, DeviceId, MessageId, PrincipalId, TenantId
+from services.messaging.domain.commits import Leaf
 from services.messaging.domain.entries import ClientKey, ConversationKey, ConversationKind, Entry, EntryKind
 from services.messaging.domain.log import Head, KnownSend
 from services.messaging.domain.membership import Standing
@@ -160,6 +161,44 @@ class LogReader(Protocol):
 
     async def marks(self, key: ConversationKey) -> list[MarkState]:
         """Return the marks of every device in a conversation."""
+        ...
+
+
+class CommittedEntry(NamedTuple):
+    """An entry as its commit brought it: what is stored of it, and its commitments (32 bytes each).
+
+    `metadata_salt` is None where it lies inside the seal, with which it dies.
+    """
+
+    stored: StoredEntry
+    commit: UUID
+    metadata_salt: bytes | None
+    metadata_commitment: bytes
+    body_commitment: bytes | None
+
+
+class Taking(NamedTuple):
+    """Somebody took evidence of the entries from `first` to `last`: an act, told to the audit log."""
+
+    key: ConversationKey
+    principal: PrincipalId
+    first: int
+    last: int
+
+
+class Evidence(Protocol):
+    """Reads what proves entries, and keeps who took it. Every method may raise LogUnavailable."""
+
+    async def committed(self, key: ConversationKey, first: int, last: int) -> list[CommittedEntry]:
+        """Return the entries from `first` to `last`, in order."""
+        ...
+
+    async def leaves(self, tenant: TenantId, commits: Sequence[UUID]) -> dict[UUID, list[Leaf]]:
+        """Return every leaf that each of these commits has in a tenant, in the order of its tree."""
+        ...
+
+    async def record(self, taking: Taking) -> None:
+        """Keep that evidence was taken, and tell the audit log, in one transaction."""
         ...
 
 

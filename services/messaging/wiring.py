@@ -50,6 +50,7 @@ from services.messaging.edge.ws import SocketEdge
 from services.messaging.settings import Settings
 from services.messaging.store.acts import ACTS
 from services.messaging.store.denials import PostgresDenials
+from services.messaging.store.evidence import PostgresEvidence
 from services.messaging.store.heads import PostgresHeads
 from services.messaging.store.log_reader import PostgresLogReader
 from services.messaging.store.log_writer import PostgresLogWriter
@@ -60,6 +61,7 @@ from services.messaging.usecases.access import Access
 from services.messaging.usecases.commit import GroupCommit, SpreadCommit
 from services.messaging.usecases.converse import Converse
 from services.messaging.usecases.deliver import Deliver
+from services.messaging.usecases.evidence import TakeEvidence
 from services.messaging.usecases.mark import FLUSH_SECONDS, Mark
 from services.messaging.usecases.open_socket import OpenSocket
 from services.messaging.usecases.read import ReadConversations
@@ -87,6 +89,7 @@ class Core:
     send: SendMessage
     converse: Converse
     read: ReadConversations
+    take_evidence: TakeEvidence
     mark: Mark
     open_socket: OpenSocket
     tell_denials: TellDenials
@@ -127,6 +130,7 @@ def core_of(
         send=SendMessage(access, seal, commit, deliver),
         converse=Converse(access, reader, seal, commit),
         read=ReadConversations(access, authorization, reader, keys),
+        take_evidence=TakeEvidence(access, PostgresEvidence(app_database, ids, clock), keys),
         mark=Mark(access, deliver, PostgresMarks(writer_database), clock),
         open_socket=OpenSocket(deliver, reader, PostgresHeads(writer_database), authorization),
         tell_denials=TellDenials(denials, PostgresDenials(writer_database, ids, clock)),
@@ -214,6 +218,9 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
                 ids=ids,
             ),
             http.log_routes(PREFIX, verifier=verifier, revocations=view, read=core.read, send=core.send),
+            http.evidence_routes(
+                PREFIX, verifier=verifier, revocations=view, take_evidence=core.take_evidence
+            ),
             edge.routes(PREFIX),
         ],
         problems=PROBLEMS,

@@ -4,20 +4,59 @@ A commitment is SHA-256 over a label, a 16-byte salt and the canonical bytes, fr
 The salts lie inside the sealed payload and die with it: what stays in the log cannot be guessed.
 """
 
-from services.messaging.domain.entries import Draft
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from libs.kernel.ids import MessageId, PrincipalId
+from services.messaging.domain.entries import ConversationKey, EntryKind
 
 SALT_BYTES = 16
 
 
-def metadata_of(draft: Draft, seq: int) -> bytes:
+class Described(Protocol):
+    """What the metadata say of an entry beside its place: a draft knows it, and the log keeps it."""
+
+    @property
+    def kind(self) -> EntryKind:
+        """What it records."""
+        ...
+
+    @property
+    def message(self) -> MessageId:
+        """Its message."""
+        ...
+
+    @property
+    def revision(self) -> int:
+        """Which revision of the message."""
+        ...
+
+    @property
+    def actor(self) -> PrincipalId:
+        """Who did it."""
+        ...
+
+    @property
+    def sent_at(self) -> datetime:
+        """When, in UTC."""
+        ...
+
+    @property
+    def subjects(self) -> Sequence[PrincipalId]:
+        """Whom it was done to."""
+        ...
+
+
+def metadata_of(key: ConversationKey, entry: Described, seq: int) -> bytes:
     """Return an entry's metadata as canonical JSON (RFC 8785): sorted keys, ASCII, integers only.
 
     Every value is a UUID, an integer or a timestamp, so that no string needs an escape.
     """
-    subjects = ",".join(f'"{subject}"' for subject in draft.subjects)
+    subjects = ",".join(f'"{subject}"' for subject in entry.subjects)
     return (
-        f'{{"actor":"{draft.actor}","conversation":"{draft.key.conversation}","kind":{int(draft.kind)},'
-        f'"message":"{draft.message}","revision":{draft.revision},'
-        f'"sent_at":"{draft.sent_at.replace(tzinfo=None).isoformat(timespec="microseconds")}Z","seq":{seq},"subjects":[{subjects}],'
-        f'"tenant":"{draft.key.tenant}"}}'
+        f'{{"actor":"{entry.actor}","conversation":"{key.conversation}","kind":{int(entry.kind)},'
+        f'"message":"{entry.message}","revision":{entry.revision},'
+        f'"sent_at":"{entry.sent_at.replace(tzinfo=None).isoformat(timespec="microseconds")}Z","seq":{seq},"subjects":[{subjects}],'
+        f'"tenant":"{key.tenant}"}}'
     ).encode()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from libs.evidence.entry import entry_leaf
 from libs.kernel.ids import ConversationId, TenantId
-from libs.merkle.tree import root_of
+from libs.merkle.tree import inclusion_proofs, root_of
 from services.messaging.domain.entries import Entry
 
 
@@ -20,6 +20,23 @@ class Run(NamedTuple):
     conversation: ConversationId
     first: int
     last: int
+
+
+class Leaf(NamedTuple):
+    """An entry in the tree of its commit, by its two commitments (32 bytes each; None: it has no body)."""
+
+    conversation: ConversationId
+    seq: int
+    metadata_commitment: bytes
+    body_commitment: bytes | None
+
+
+class Path(NamedTuple):
+    """Where an entry is in the tree of its commit: its place from 0, of `size`, and the hashes upwards."""
+
+    place: int
+    size: int
+    hashes: tuple[bytes, ...]
 
 
 class CommitOfTenant(NamedTuple):
@@ -55,3 +72,17 @@ def _commit_of(tenant: TenantId, entries: list[Entry]) -> CommitOfTenant:
 
 def _run_of(conversation: ConversationId, entries: Sequence[Entry]) -> Run:
     return Run(conversation, entries[0].seq, entries[-1].seq)
+
+
+def paths_in(leaves: Sequence[Leaf], conversation: ConversationId) -> dict[int, Path]:
+    """Return the path of each entry of `conversation`, by its `seq`, in the tree of one commit.
+
+    `leaves` are all entries of one tenant in that commit, in the order of (conversation, `seq`).
+    """
+    places = {leaf.seq: place for place, leaf in enumerate(leaves) if leaf.conversation == conversation}
+    hashes = [entry_leaf(leaf.metadata_commitment, leaf.body_commitment) for leaf in leaves]
+    proofs = inclusion_proofs(hashes, [*places.values()])
+    return {
+        seq: Path(place, len(leaves), tuple(proof))
+        for (seq, place), proof in zip(places.items(), proofs, strict=True)
+    }

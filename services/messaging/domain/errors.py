@@ -60,6 +60,30 @@ class MarkRefused(DomainError):
 
 
 @dataclass(eq=False)
+class StretchRefused(DomainError):
+    """Evidence is given of a row of entries: at least one, and not more than `most`."""
+
+    first: int
+    last: int
+    most: int
+
+
+@dataclass(eq=False)
+class EntriesNotFound(DomainError):
+    """Some of these entries are absent, or not for this principal to see: all the same."""
+
+    first: int
+    last: int
+
+
+@dataclass(eq=False)
+class EntryUnproved(DomainError):
+    """The entry is from before the audit log, which cannot prove it."""
+
+    seq: int
+
+
+@dataclass(eq=False)
 class KeysUnavailable(DomainError):
     """The key service cannot give a key now; nothing was stored, and the same send may be repeated."""
 

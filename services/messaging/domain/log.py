@@ -122,6 +122,6 @@ def _outcome_of(draft: Draft, head: Head | None, seen: Mapping[ClientKey, KnownS
             draft=draft,
             seq=seq,
             members_version=seq if draft.kind.changes_members else head.members_version,
-            metadata_commitment=metadata_commitment(metadata_of(draft, seq), draft.metadata_salt),
+            metadata_commitment=metadata_commitment(metadata_of(draft.key, draft, seq), draft.metadata_salt),
         )
     )

@@ -56,6 +56,15 @@ class Standing(NamedTuple):
         until = self.spans[-1].until_seq
         return self.last_seq if until is None else until
 
+    def sees(self, first: int, last: int) -> bool:
+        """Tell whether the entries from `first` to `last` are all there, and the principal may see them."""
+        seen = first
+        for span in self.spans:
+            until = self.last_seq if span.until_seq is None else span.until_seq
+            if span.from_seq <= seen <= until:
+                seen = until + 1
+        return first <= last < seen
+
     def missed(self, cursor: int, last_seq: int) -> list[Missed]:
         """Return, in order, what a device at `cursor` lacks of a log that ends at `last_seq`."""
         ranges = (

@@ -1,5 +1,6 @@
 """The HTTP door: what a participant can ask without a socket."""
 
+from base64 import b64encode
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -15,6 +16,7 @@ from libs.kernel.ids import ConversationId, Ids, PrincipalId
 from services.messaging.domain.entries import ConversationKind
 from services.messaging.domain.membership import MOST_PARTICIPANTS, Standing
 from services.messaging.usecases.converse import Converse
+from services.messaging.usecases.evidence import ProvedEntry, TakeEvidence
 from services.messaging.usecases.read import ReadConversations
 from services.messaging.usecases.send import SendMessage, acknowledged
 
@@ -170,6 +172,33 @@ class Receipts(BaseModel):
     receipts: list[MarkView]
 
 
+class ProvedEntryView(BaseModel):
+    """An entry with its place in the tree of its commit, and what opens its commitments.
+
+    `path` is base64, hash by hash; commitments and salts are hex; `metadata` are canonical JSON (RFC 8785)
+    to the byte, and `body` is base64. What was disposed of is null with its salt; its commitment stays.
+    """
+
+    seq: int
+    commit: UUID
+    place: int
+    size: int
+    path: list[str]
+    metadata_commitment: str
+    body_commitment: str | None
+    metadata: str | None
+    metadata_salt: str | None
+    body: str | None
+    body_salt: str | None
+
+
+class EvidenceView(BaseModel):
+    """Entries of one conversation in a row, each with what proves it to be of its commit."""
+
+    conversation: UUID
+    entries: list[ProvedEntryView]
+
+
 def conversation_routes(
     prefix: str,
     *,
@@ -275,6 +304,46 @@ def log_routes(
         )
 
     return router
+
+
+def evidence_routes(
+    prefix: str, *, verifier: ActorVerifier, revocations: RevocationCheck, take_evidence: TakeEvidence
+) -> APIRouter:
+    """Return the route by which a participant takes evidence, below `prefix`."""
+    router = APIRouter(prefix=prefix, tags=["evidence"])
+    signed_in = Depends(require_actor(verifier, revocations))
+
+    @router.get("/conversations/{conversation}/evidence", summary="Take evidence")
+    async def evidence(
+        actor: Annotated[Actor, signed_in],
+        conversation: UUID,
+        first: Annotated[int, Query(ge=1, lt=2**63)],
+        last: Annotated[int, Query(ge=1, lt=2**63)],
+    ) -> EvidenceView:
+        """Return the entries `first` to `last`, at most 1,000, with what proves each to be of its commit.
+
+        The audit log proves the commits. Taking evidence is told to it.
+        """
+        proved = await take_evidence(actor, ConversationId(conversation), first, last)
+        return EvidenceView(conversation=conversation, entries=[_proved_view(entry) for entry in proved])
+
+    return router
+
+
+def _proved_view(entry: ProvedEntry) -> ProvedEntryView:
+    return ProvedEntryView(
+        seq=entry.seq,
+        commit=entry.commit,
+        place=entry.path.place,
+        size=entry.path.size,
+        path=[b64encode(each).decode() for each in entry.path.hashes],
+        metadata_commitment=entry.metadata_commitment.hex(),
+        body_commitment=None if entry.body_commitment is None else entry.body_commitment.hex(),
+        metadata=None if entry.metadata is None else entry.metadata.decode(),
+        metadata_salt=None if entry.metadata_salt is None else entry.metadata_salt.hex(),
+        body=None if entry.body is None else b64encode(entry.body).decode(),
+        body_salt=None if entry.body_salt is None else entry.body_salt.hex(),
+    )
 
 
 def _view_of(conversation: ConversationId, standing: Standing) -> ConversationView:

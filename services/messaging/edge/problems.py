@@ -7,6 +7,8 @@ from services.messaging.domain.errors import (
     ClientIdConflict,
     ConversationNotFound,
     DirectIsFixed,
+    EntriesNotFound,
+    EntryUnproved,
     KeysUnavailable,
     LogUnavailable,
     MarkRefused,
@@ -14,6 +16,7 @@ from services.messaging.domain.errors import (
     Overloaded,
     ParticipantUnknown,
     SizeRefused,
+    StretchRefused,
 )
 
 PROBLEMS: ProblemTable = {
@@ -42,6 +45,19 @@ PROBLEMS: ProblemTable = {
         "urn:problem:mark-refused",
         "The conversation has not come so far",
         "{seq} was marked, {last_seq} is the last",
+    ),
+    StretchRefused: ProblemRow(
+        422,
+        "urn:problem:stretch-refused",
+        "Evidence is given of entries in a row, and not of so many",
+        "{first} to {last}; at most {most}",
+    ),
+    EntriesNotFound: ProblemRow(404, "urn:problem:not-found", "Not found"),
+    EntryUnproved: ProblemRow(
+        409,
+        "urn:problem:entry-unproved",
+        "The entry is older than the audit log, which cannot prove it",
+        "{seq}",
     ),
     KeysUnavailable: ProblemRow(
         503, "urn:problem:key-service-unavailable", "Messages cannot be sealed or opened now"

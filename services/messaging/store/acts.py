@@ -25,6 +25,9 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
             "SELECT tenant, count(*) AS acts FROM messaging.entry"
             f" WHERE kind = 3 AND commit <> {_BEFORE} GROUP BY tenant"
         ),
+        "messaging.evidence.taken": (
+            "SELECT tenant, count(*) AS acts FROM messaging.evidence_taking GROUP BY tenant"
+        ),
         "messaging.access.denied": "SELECT tenant, count(*) AS acts FROM messaging.denial GROUP BY tenant",
     }
 )

@@ -70,7 +70,7 @@ class PostgresLogReader:
         """Return at most `limit` entries with `after` < seq ≤ `until`, in order."""
         async with self._begin(key.tenant) as tx:
             rows = await tx.fetch_all(_ENTRIES, (*key, after, until, limit))
-        return [_stored(row) for row in rows]
+        return [stored_of(row) for row in rows]
 
     async def unknown_principals(
         self, tenant: TenantId, principals: Sequence[PrincipalId]
@@ -117,7 +117,8 @@ def _standing(row: Any) -> Standing:
     )
 
 
-def _stored(row: Any) -> StoredEntry:
+def stored_of(row: Any) -> StoredEntry:
+    """Return a row of the log, with its payload's, as an entry."""
     return StoredEntry(
         seq=row.seq,
         kind=EntryKind(row.kind),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from libs.kernel.denials import Denials
 from libs.kernel.ids import ConversationId, TenantId
 from services.messaging.domain.entries import ConversationKey
-from services.messaging.domain.errors import ConversationNotFound, NotPermitted
+from services.messaging.domain.errors import ConversationNotFound, EntriesNotFound, NotPermitted
 from services.messaging.domain.membership import ConversationFacts, Standing, facts_of
 from services.messaging.ports import Actor, Authorization, LogReader
 
@@ -48,6 +48,19 @@ class Access:
             self._denials.note(actor.tenant, actor.principal, action)
             raise ConversationNotFound(conversation)
         return key, standing
+
+    async def access_entries(
+        self, actor: Actor, conversation: ConversationId, first: int, last: int
+    ) -> ConversationKey:
+        """Return the conversation, if the actor may read its entries from `first` to `last`, all of them.
+
+        Raises ConversationNotFound, and EntriesNotFound for entries that are absent or not his to see.
+        """
+        key, standing = await self.access_conversation(actor, conversation, READ)
+        if not standing.sees(first, last):
+            self._denials.note(actor.tenant, actor.principal, READ)
+            raise EntriesNotFound(first, last)
+        return key
 
     def access_as_participant(self, actor: Actor, conversation: ConversationId, action: str) -> None:
         """Return if a participant with the actor's roles may do `action`; raises ConversationNotFound.

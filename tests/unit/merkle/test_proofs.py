@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from libs.merkle.compact_range import CompactRange
 from libs.merkle.errors import ProofRefused
 from libs.merkle.hashing import EMPTY_ROOT, leaf_hash, node_hash
-from libs.merkle.tree import consistency_proof, inclusion_proof, largest_power_below, root_of
+from libs.merkle.tree import (
+    consistency_proof,
+    inclusion_proof,
+    inclusion_proofs,
+    largest_power_below,
+    root_of,
+)
 from libs.merkle.verify import verify_consistency, verify_inclusion
 
 SIZES = st.integers(min_value=1, max_value=70)
@@ -73,6 +79,13 @@ def test_every_leaf_is_provable_in_its_tree(size: int, data):
     leaves = leaves_of(size)
     proof = inclusion_proof(leaves, index)
     verify_inclusion(leaf=leaves[index], index=index, size=size, proof=proof, root=root_of(leaves))
+
+
+@given(SIZES, st.data())
+def test_proofs_made_together_are_those_made_alone(size: int, data):
+    indexes = data.draw(st.lists(st.integers(0, size - 1)))
+    leaves = leaves_of(size)
+    assert inclusion_proofs(leaves, indexes) == [inclusion_proof(leaves, index) for index in indexes]
 
 
 @given(SIZES, st.data())

@@ -12,7 +12,8 @@ from tests.unit.messaging.drafts import draft, named
 
 
 def test_metadata_are_canonical_json() -> None:
-    metadata = metadata_of(draft(kind=EntryKind.PARTICIPANTS_ADDED, subjects=("bo", "cy")), 12)
+    added = draft(kind=EntryKind.PARTICIPANTS_ADDED, subjects=("bo", "cy"))
+    metadata = metadata_of(added.key, added, 12)
     value = json.loads(metadata)
     assert metadata == json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
     assert value["seq"] == 12
@@ -23,10 +24,10 @@ def test_metadata_are_canonical_json() -> None:
 def test_another_place_or_another_salt_is_another_commitment() -> None:
     one = draft()
     commitments = {
-        metadata_commitment(metadata_of(one, 1), b"a" * 16),
-        metadata_commitment(metadata_of(one, 2), b"a" * 16),
-        metadata_commitment(metadata_of(one, 1), b"b" * 16),
-        metadata_commitment(metadata_of(one._replace(revision=1), 1), b"a" * 16),
+        metadata_commitment(metadata_of(one.key, one, 1), b"a" * 16),
+        metadata_commitment(metadata_of(one.key, one, 2), b"a" * 16),
+        metadata_commitment(metadata_of(one.key, one, 1), b"b" * 16),
+        metadata_commitment(metadata_of(one.key, one._replace(revision=1), 1), b"a" * 16),
     }
     assert len(commitments) == 4
 

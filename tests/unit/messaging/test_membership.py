@@ -30,6 +30,26 @@ def _standing(*spans: Span, administrator: bool = False) -> Standing:
     return Standing(ConversationKind.GROUP, spans, administrator, 100, 1)
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "sees"),
+    [
+        (5, 9, True),
+        (5, 20, True),
+        (9, 10, True),
+        (40, 100, True),
+        (4, 5, False),
+        (6, 5, False),
+        (20, 21, False),
+        (20, 40, False),
+        (40, 101, False),
+        (101, 101, False),
+    ],
+)
+def test_a_row_of_entries_is_seen_as_a_whole_or_not(first: int, last: int, sees: bool) -> None:
+    standing = _standing(Span(5, 9), Span(10, 20), Span(40, None))
+    assert standing.sees(first, last) is sees
+
+
 def test_a_pair_has_one_conversation_whoever_begins_it() -> None:
     assert direct_conversation_of(TENANT, ADA, BO) == direct_conversation_of(TENANT, BO, ADA)
     assert direct_conversation_of(TENANT, ADA, BO) != direct_conversation_of(TENANT, ADA, CY)

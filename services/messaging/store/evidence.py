@@ -1,0 +1,97 @@
+"""What proves entries, and who took it: rows of one tenant, read and written by its own transactions."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from libs.contracts.facts import Actor, Entity, MessagingFact, Run
+from libs.db.pool import TenantDatabase
+from libs.events.outbox import append, record_of
+from libs.kernel.clock import Clock
+from libs.kernel.ids import ConversationId, Ids, TenantId
+from services.messaging.domain.commits import Leaf
+from services.messaging.domain.entries import ConversationKey
+from services.messaging.ports import CommittedEntry, Taking
+from services.messaging.store.log_reader import stored_of
+from services.messaging.store.unavailable import log_unavailable
+
+_COMMITTED = """
+    SELECT e.seq, e.kind, e.message, e.revision, e.actor, e.sent_at, e.members_version, e.subjects,
+           p.sealed, e.body_commitment IS NOT NULL AS had_body,
+           e.commit, e.metadata_salt, e.metadata_commitment, e.body_commitment
+      FROM messaging.entry e
+      LEFT JOIN messaging.payload p
+        ON p.tenant = e.tenant AND p.conversation = e.conversation AND p.seq = e.seq AND p.sent_at = e.sent_at
+     WHERE e.tenant = %s AND e.conversation = %s AND e.seq BETWEEN %s AND %s
+     ORDER BY e.seq"""
+
+_LEAVES = """
+    SELECT e.commit, e.conversation, e.seq, e.metadata_commitment, e.body_commitment
+      FROM messaging.entry e
+     WHERE e.tenant = %s AND e.commit = ANY (%s)
+     ORDER BY e.commit, e.conversation, e.seq"""
+
+_RECORD = """
+    INSERT INTO messaging.evidence_taking (tenant, taking, principal, conversation, first_seq, last_seq, at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s)"""
+
+
+class PostgresEvidence:
+    """Reads and records by the `messaging_app` role, which row-level security binds to one tenant."""
+
+    def __init__(self, database: TenantDatabase, ids: Ids, clock: Clock) -> None:
+        """Read from `database`; takings are given ids by `ids` and times by `clock`."""
+        self._database = database
+        self._ids = ids
+        self._clock = clock
+
+    async def committed(self, key: ConversationKey, first: int, last: int) -> list[CommittedEntry]:
+        """Return the entries from `first` to `last`, in order."""
+        with log_unavailable():
+            async with self._database.begin(key.tenant) as tx:
+                rows = await tx.fetch_all(_COMMITTED, (*key, first, last))
+        return [_committed(row) for row in rows]
+
+    async def leaves(self, tenant: TenantId, commits: Sequence[UUID]) -> dict[UUID, list[Leaf]]:
+        """Return every leaf that each of these commits has in a tenant, in the order of its tree."""
+        with log_unavailable():
+            async with self._database.begin(tenant) as tx:
+                rows = await tx.fetch_all(_LEAVES, (tenant, list(commits)))
+        found: dict[UUID, list[Leaf]] = {}
+        for row in rows:
+            leaf = Leaf(
+                ConversationId(row.conversation), row.seq, row.metadata_commitment, row.body_commitment
+            )
+            found.setdefault(row.commit, []).append(leaf)
+        return found
+
+    async def record(self, taking: Taking) -> None:
+        """Keep that evidence was taken, and its fact, in one transaction."""
+        act, now = self._ids.uuid7(), self._clock.now()
+        fact = MessagingFact(
+            act=act,
+            action="messaging.evidence.taken",
+            actor=Actor(kind="principal", id=taking.principal),
+            at=now,
+            entities=(Entity(kind="conversation", id=str(taking.key.conversation)),),
+            runs=(Run(conversation=taking.key.conversation, first=taking.first, last=taking.last),),
+        )
+        row = (
+            taking.key.tenant,
+            act,
+            taking.principal,
+            taking.key.conversation,
+            taking.first,
+            taking.last,
+            now,
+        )
+        with log_unavailable():
+            async with self._database.begin(taking.key.tenant) as tx:
+                await tx.execute(_RECORD, row)
+                await append(tx, "messaging", [record_of(fact, taking.key.tenant, self._ids, self._clock)])
+
+
+def _committed(row: Any) -> CommittedEntry:
+    return CommittedEntry(
+        stored_of(row), row.commit, row.metadata_salt, row.metadata_commitment, row.body_commitment
+    )
