@@ -135,6 +135,17 @@ def detail_commitment(detail: Detail, salt: bytes) -> bytes:
     return commit_to(detail_bytes(detail), salt)
 
 
+def opened(value: object, salt: bytes, commitment: bytes, where: str) -> Detail:
+    """Return the detail that the object `value` is, when it is the one that a leaf commits to.
+
+    Raises EvidenceRefused for any other one, and for any other spelling of it.
+    """
+    detail = parse_detail(value, where)
+    if detail_object(detail) != value or detail_commitment(detail, salt) != commitment:
+        raise EvidenceRefused("the detail is not the one that the leaf commits to", where)
+    return detail
+
+
 def commit_to(detail: bytes, salt: bytes) -> bytes:
     """Return the 32-byte commitment to a detail's canonical bytes, under 16 bytes of salt."""
     if len(salt) != SALT_BYTES:

@@ -4,7 +4,8 @@ Beside it may lie `checkpoints/*`: further checkpoints of the same log; and `det
 order of their leaves, `{"index", "detail", "salt"}` a line.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from libs.evidence.errors import EvidenceRefused
@@ -62,6 +63,13 @@ def write_log(folder: Path, source: LogSource) -> None:
     for number, data in enumerate(source.checkpoints()):
         _write(folder / CHECKPOINTS / f"{number:09}", data)
     _write(folder / CHECKPOINT, newest)
+
+
+def write_details(folder: Path, details: Iterable[tuple[int, object, bytes]]) -> None:
+    """Write details beside the log in `folder`: each its index, its object and its salt, in their order."""
+    with (folder / DETAILS).open("w", encoding="utf-8") as file:
+        for index, detail, salt in details:
+            file.write(json.dumps({"index": str(index), "salt": salt.hex(), "detail": detail}) + "\n")
 
 
 def _write(path: Path, data: bytes) -> None:

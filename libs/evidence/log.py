@@ -80,15 +80,18 @@ def verify_log(
     source: LogSource,
     trust: Trust,
     *,
+    kept: Iterable[bytes] = (),
     on_leaf: Callable[[Leaf], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> LogReport:
     """Return when every entry, tile and checkpoint of a log holds, and no checkpoint knows of a longer one.
 
-    `on_leaf` is given every leaf that was found good, in order; `on_progress` the entries walked and in all.
-    Raises EvidenceRefused; LogRefused names the first bad index.
+    `kept` are checkpoints of it that somebody kept elsewhere: a log that was cut off, or written anew and
+    signed again, agrees with itself and not with these. `on_leaf` is given every leaf that was found good,
+    in order; `on_progress` the entries walked and in all. Raises EvidenceRefused; LogRefused names the first
+    bad index.
     """
-    walk = _Walk(source, trust, on_leaf)
+    walk = _Walk(source, trust, kept, on_leaf)
     for at in bundles_of(walk.newest.size):
         walk.pass_bundle(at)
         if on_progress is not None:
@@ -101,7 +104,13 @@ def verify_log(
 class _Walk:
     """One walk along a log."""
 
-    def __init__(self, source: LogSource, trust: Trust, on_leaf: Callable[[Leaf], None] | None) -> None:
+    def __init__(
+        self,
+        source: LogSource,
+        trust: Trust,
+        kept: Iterable[bytes],
+        on_leaf: Callable[[Leaf], None] | None,
+    ) -> None:
         """Read and judge the checkpoints, before anything that they vouch for."""
         self._source = source
         self._on_leaf = on_leaf
@@ -115,6 +124,8 @@ class _Walk:
         self.seen = 1
         for number, data in enumerate(source.checkpoints()):
             self._add(trusted_checkpoint(data, trust, f"checkpoints[{number}]"))
+        for data in kept:
+            self._add(trusted_checkpoint(data, trust, "a checkpoint that was kept"))
         self._compare_root()
 
     def pass_bundle(self, at: EntriesAt) -> None:
@@ -165,7 +176,7 @@ class _Walk:
         index = self.edge.size
         found = LEAF.fullmatch(entry)
         if found is None:
-            raise _bad(index, "is not canonical")
+            raise _bad(index, "is not canonical" if entry else "is missing")
         if found[_LOG] != self._log_text:
             raise _bad(index, "is of another log")
         if found[_INDEX] != b"%d" % index:

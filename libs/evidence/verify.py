@@ -9,7 +9,7 @@ from uuid import UUID
 
 from libs.evidence.bundle import ACT, CONVERSATION_RANGE, LOG_RANGE
 from libs.evidence.canonical import Fields, encoded, parse_canonical, parse_json
-from libs.evidence.detail import SALT_BYTES, Detail, detail_commitment, detail_object, parse_detail
+from libs.evidence.detail import SALT_BYTES, Detail, opened
 from libs.evidence.entry import body_commitment, entry_leaf, metadata_commitment, place_in
 from libs.evidence.errors import EvidenceRefused, LogRefused
 from libs.evidence.folder import CHECKPOINT, DETAILS, FolderSource
@@ -319,12 +319,7 @@ def _included(data: bytes, proof: list[bytes], checkpoint: Checkpoint, log: UUID
 
 def _opened(fields: Fields, leaf: Leaf, where: str) -> Detail:
     """Return the detail that is shown, when it is the one that the leaf commits to."""
-    value = fields.raw("detail")
-    detail = parse_detail(value, where)
-    salt = fields.hexed("salt", SALT_BYTES)
-    if detail_object(detail) != value or detail_commitment(detail, salt) != leaf.detail:
-        raise EvidenceRefused("the detail is not the one that the leaf commits to", where)
-    return detail
+    return opened(fields.raw("detail"), fields.hexed("salt", SALT_BYTES), leaf.detail, where)
 
 
 def _proven(proof: Callable[[], None], where: str) -> None:

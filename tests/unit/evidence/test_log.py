@@ -1,6 +1,5 @@
 """A walk along a log names the first entry that is bad, whoever changed what."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 
 from libs.evidence.detail import Detail, detail_object
 from libs.evidence.errors import EvidenceRefused, LogRefused
-from libs.evidence.folder import FolderSource, write_log
+from libs.evidence.folder import FolderSource, write_details, write_log
 from libs.evidence.leaf import Leaf
 from libs.evidence.log import verify_log
 from libs.evidence.verify import verify_path
@@ -134,6 +133,14 @@ def test_a_truncated_log_is_found_by_a_later_checkpoint():
     assert refused.index == SIZE - 3
 
 
+def test_a_log_that_was_cut_off_and_signed_before_is_found_by_a_checkpoint_that_was_kept():
+    before = MadeLog(LEAVES[:-3])
+    assert verify_log(before, TRUST).size == SIZE - 3
+    with pytest.raises(LogRefused, match="truncated") as refused:
+        verify_log(before, TRUST, kept=[note_of(LEAVES)])
+    assert refused.value.index == SIZE - 3
+
+
 def test_entries_that_are_missing_under_their_checkpoint_are_named():
     log = made()
     log.leaves = log.leaves[:-3]
@@ -182,10 +189,7 @@ def test_a_log_in_a_folder_holds_until_any_file_is_changed_or_gone(tmp_path: Pat
 
 def test_details_beside_a_log_are_those_that_it_commits_to(tmp_path: Path):
     def written(*indexes: int, detail: Detail = DETAIL) -> None:
-        lines = [
-            {"index": str(index), "detail": detail_object(detail), "salt": SALT.hex()} for index in indexes
-        ]
-        (tmp_path / "details.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        write_details(tmp_path, [(index, detail_object(detail), SALT) for index in indexes])
 
     write_log(tmp_path, made())
     written(0, 7, 599)
