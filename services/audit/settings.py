@@ -28,3 +28,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Service → base64 of its raw Ed25519 public key."""
     log_origin: str = "muniment.local"
     """What every log's origin begins with (`<log_origin>/log/<tenant>`); never changed once it signed."""
+    reconcile_seconds: float = 300.0
+    """How often acts and entries are compared."""

@@ -12,6 +12,7 @@ from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
 from libs.contracts.internal import LeaseSigningKey, SigningKeyLease
 from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase
+from libs.events.acts import count_acts
 from libs.events.internal import own_gaps, own_reports
 from libs.events.projector import Projector
 from libs.events.publisher import Publisher
@@ -24,14 +25,20 @@ from libs.kernel.clock import Clock, SystemClock
 from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
 from libs.telemetry.metrics import Metrics
+from services.audit.adapters.acts import COUNTING_SECONDS, SourceActs, peer_acts
+from services.audit.adapters.alarm import GaugesAndErrors
 from services.audit.adapters.checkpoint_key import LeasedCheckpointKey
 from services.audit.adapters.prometheus import IntegrationSigns
+from services.audit.edge.operator import operator_routes
 from services.audit.edge.problems import PROBLEMS
 from services.audit.edge.stream import fact_door
 from services.audit.settings import Settings
+from services.audit.store.acts import ACTS
+from services.audit.store.books import PostgresBooks
 from services.audit.store.journal import PostgresJournal
 from services.audit.store.ledger import PostgresLedgers
 from services.audit.usecases.integrate import Integrate
+from services.audit.usecases.reconcile import Reconcile
 
 SERVICE: Final = "audit"
 PREFIX: Final = "/audit/v1"
@@ -64,6 +71,11 @@ class _World:
             "messaging": settings.messaging_url,
         }
         self.owners = {source: ServiceClient(url, source, signer) for source, url in urls.items()}
+        self.counted = {
+            source: ServiceClient(url, source, signer, timeout_seconds=COUNTING_SECONDS)
+            for source, url in urls.items()
+        }
+        self.counting = CrossingDatabase(settings.database_sequencer, f"{SERVICE}-counting", 1)
         self.publisher = Publisher(
             self.publishing,
             self.redis,
@@ -75,6 +87,16 @@ class _World:
         key = LeasedCheckpointKey(self._lease, clock)
         self.integrate = Integrate(
             PostgresLedgers(self.sequencing), key, settings.log_origin, clock, self.signs
+        )
+
+        self.reconcile = Reconcile(
+            {
+                **{source: peer_acts(source, client) for source, client in self.counted.items()},
+                SERVICE: SourceActs(SERVICE, lambda: count_acts(self.publishing, SERVICE, ACTS)),
+            },
+            PostgresBooks(self.counting),
+            GaugesAndErrors(self.metrics),
+            clock,
         )
 
     async def _lease(self) -> SigningKeyLease:
@@ -114,7 +136,10 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         SERVICE,
         title="Muniment audit",
         prefix=PREFIX,
-        routers=[outbox_routes(SERVICE, world.publishing, world.peers)],
+        routers=[
+            operator_routes(world.peers, world.reconcile),
+            outbox_routes(SERVICE, world.publishing, world.peers),
+        ],
         problems=PROBLEMS,
         lifespan=_lifespan(world, background),
         readiness={
@@ -137,17 +162,18 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for pool in (world.reading, world.sequencing, world.publishing):
+            for pool in (world.reading, world.sequencing, world.publishing, world.counting):
                 await pool.open()
                 stack.push_async_callback(pool.close)
             stack.push_async_callback(world.redis.aclose)
-            for owner in world.owners.values():
-                stack.push_async_callback(owner.close)
+            for client in (*world.owners.values(), *world.counted.values()):
+                stack.push_async_callback(client.close)
             await stack.enter_async_context(background)
             background.keep(world.publisher.run)
             background.keep(world.integrate.run)
             for source in (*world.owners, SERVICE):
                 background.keep(world.projector_of(source).run)
+            background.every(lambda: world.settings.reconcile_seconds, world.reconcile.go_on)
             yield
 
     return lifespan
