@@ -26,6 +26,7 @@ _WORDS = {
     "sockets": "Opening sockets",
     "messages": "Delivering messages",
     "count": "Counting",
+    "audit": "Walking the audit logs",
 }
 
 
@@ -90,5 +91,6 @@ def _in_words(outcome: Outcome) -> str:
         f"{counts.sent} sent, {counts.acked} acknowledged, {counts.stored} stored and sealed; "
         f"{counts.delivered} of {counts.expected} deliveries at {counts.connections} sockets of "
         f"{outcome.gateways} gateways, {counts.came_back} people off line meanwhile; "
+        f"{counts.acts} acts of all services, {counts.audited} of them in the audit log; "
         f"{outcome.seconds['all']:.1f} s. {end}"
     )

@@ -15,6 +15,7 @@ from libs.kernel.clock import SystemClock
 from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
 from services.messaging.domain.entries import EntryKind
+from services.runner.demo.accounts import Accounts, settled_accounts
 from services.runner.demo.cues import Finished
 from services.runner.demo.direct import CROWD_MODULE, Director, crowds, crowds_for, gateways_of
 from services.runner.demo.people import CONCURRENT_CALLS, make_tenant, provision, sign_in_codes
@@ -25,6 +26,7 @@ from services.runner.errors import RunnerError
 from services.runner.peers import Operator
 
 HTTP_SECONDS: Final = 30.0
+COUNTING_SECONDS: Final = 600.0
 Report = Callable[[str, int, int], None]
 """Takes the step, what is done of it and what there is to do."""
 
@@ -105,7 +107,14 @@ async def perform(
         with steps.step("count", 1):
             finished = await director.finish()
             stored, sealed = count_stored(facts["count_database"], tenant.tenant)
-    return outcome_of(slug, script, finished, stored, sealed, steps.seconds)
+    with steps.step("audit", 1):
+        accounts = await settled_accounts(partial(count_acts, operator))
+    return outcome_of(slug, script, finished, stored, sealed, accounts, steps.seconds)
+
+
+def count_acts(operator: Operator) -> Any:
+    """Return the audit service's count of all acts and entries. Raises RunnerError."""
+    return operator.call("POST", "/internal/reconciliations", service="audit", timeout=COUNTING_SECONDS)
 
 
 def count_stored(database: str, tenant: UUID) -> tuple[int, int]:
@@ -124,6 +133,7 @@ def outcome_of(
     finished: list[Finished],
     stored: int,
     sealed: int,
+    accounts: Accounts,
     seconds: Mapping[str, float],
 ) -> Outcome:
     """Return what the counts of every process and of the database come to."""
@@ -145,9 +155,11 @@ def outcome_of(
         connections=sum(each.connections for each in finished),
         repeated=sum(each.repeated for each in finished),
         repaired=sum(each.repaired for each in finished),
+        acts=accounts.acts,
+        audited=accounts.audited,
     )
     names = gateways_of(finished)
-    wrong = disagreements(counts, len(names), testimony)
+    wrong = disagreements(counts, len(names), testimony) + accounts.sentences
     return Outcome(
         tenant=slug,
         counts=counts,

@@ -11,7 +11,8 @@ class Counts(msgspec.Struct, kw_only=True):
     `sent` and `acked` by the senders; `expected` from the script; `delivered` by the recipients at their
     sockets, distinct (recipient, conversation, seq); `stored` and `sealed` by SQL in messaging's tables,
     entries and sealed payloads. `repeated` came again and was dropped by the SDK, `repaired` counts the
-    gaps that it asked about: neither is a fault.
+    gaps that it asked about: neither is a fault. `acts` of all tenants are counted by SQL over the services'
+    own rows, `audited` by walking the audit logs.
     """
 
     people: int
@@ -28,6 +29,8 @@ class Counts(msgspec.Struct, kw_only=True):
     connections: int = 0
     repeated: int = 0
     repaired: int = 0
+    acts: int = 0
+    audited: int = 0
 
 
 def disagreements(counts: Counts, gateways: int, testimony: Testimony) -> list[str]:
@@ -49,6 +52,8 @@ def disagreements(counts: Counts, gateways: int, testimony: Testimony) -> list[s
                 counts.delivered != counts.expected,
                 f"{counts.delivered} deliveries were seen, {counts.expected} were to be",
             ),
+            (counts.audited != counts.acts, f"{counts.audited} of {counts.acts} acts are in the audit log"),
+            (counts.acts == 0, "no act was counted"),
             (testimony.missing > 0, f"{testimony.missing} deliveries are missing"),
             (
                 counts.came_back != counts.off_line,

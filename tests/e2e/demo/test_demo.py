@@ -3,7 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -16,6 +16,10 @@ from services.runner.demo.showcase import prepare_showcase
 from tests.support.platform import Platform
 
 pytestmark = pytest.mark.xdist_group("platform")
+_ACT = """
+    INSERT INTO keys.key_access (tenant, access, action, service, purpose, act, deks, at)
+    VALUES (%s, %s, 'keys.dek.unwrapped', 'messaging', 'deliver', 'sync', %s, now())
+"""
 CORPUS = Path(__file__).parents[4] / "shared" / "data" / "corpus" / "ubuntu-irc-sample.jsonl.gz"
 
 
@@ -39,7 +43,16 @@ def test_the_project_s_own_conversations_are_sent_and_everything_agrees(platform
     assert counts["delivered"] == counts["expected"] == 201
     assert counts["off_line"] == counts["came_back"] == 4
     assert counts["connections"] == 9 + 4
-    assert set(told["seconds"]) >= {"people", "sign-in", "conversations", "sockets", "messages", "count"}
+    assert counts["acts"] == counts["audited"] > 9 + 6  # people and conversations, and much else
+    assert set(told["seconds"]) >= {
+        "people",
+        "sign-in",
+        "conversations",
+        "sockets",
+        "messages",
+        "count",
+        "audit",
+    }
 
 
 @pytest.mark.skipif(not CORPUS.is_file(), reason=f"there is no corpus at {CORPUS}")
@@ -94,6 +107,23 @@ async def test_a_stored_message_that_vanishes_is_reported(platform) -> None:
             (tenant, tenant),
         )
     assert count_stored(database, tenant) == (64, 63)
+
+
+@pytest.mark.planted
+async def test_an_act_that_told_the_audit_log_nothing_is_reported(platform) -> None:
+    tenant, act = uuid4(), uuid4()
+    with psycopg.connect(platform.facts["databases"]["keys"], autocommit=True) as connection:
+        connection.execute(_ACT, (tenant, act, [uuid4()]))
+        try:
+            outcome = await performed(platform)
+        finally:
+            connection.execute("SET session_replication_role = replica")
+            connection.execute("DELETE FROM keys.key_access WHERE tenant = %s", (tenant,))
+    assert not outcome.complete
+    assert outcome.counts.audited == outcome.counts.acts - 1
+    told = " ".join(outcome.wrong)
+    assert f"{outcome.counts.audited} of {outcome.counts.acts} acts are in the audit log" in told
+    assert f"tenant {tenant}: 1 of keys.dek.unwrapped were done, 0 are in the log" in told
 
 
 async def test_the_showcase_is_made_once_and_its_sign_ins_work(platform, town) -> None:

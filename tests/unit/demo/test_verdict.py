@@ -20,6 +20,8 @@ AGREED = Counts(
     delivered=8,
     off_line=1,
     came_back=1,
+    acts=9,
+    audited=9,
 )
 
 
@@ -37,6 +39,8 @@ def test_counts_that_agree_are_complete() -> None:
         ({"delivered": 7}, "7 deliveries were seen, 8 were to be"),
         ({"delivered": 9}, "9 deliveries were seen, 8 were to be"),
         ({"came_back": 0}, "0 of 1 people came back"),
+        ({"audited": 8}, "8 of 9 acts are in the audit log"),
+        ({"acts": 0, "audited": 0}, "no act was counted"),
     ],
 )
 def test_a_count_that_disagrees_is_told(planted: dict[str, int], sentence: str) -> None:
