@@ -183,6 +183,10 @@ class Client:
             marks_delivered=marks_delivered,
         )
 
+    async def get(self, path: str, answer: type[T], query: Mapping[str, str | int] | None = None) -> T:
+        """Return the answer to a GET of any public route. Raises Refused and what `Api` raises."""
+        return await self._call("GET", path, answer, query=query)
+
     async def _call(
         self,
         method: str,
