@@ -83,16 +83,22 @@ class Tally:
     _within: Counter[str] = field(default_factory=Counter)
     _waiting: dict[tuple[str, int], "array[int]"] = field(default_factory=dict)
 
-    def take(self, leaf: bytes) -> None:
-        """Take the next leaf. Raises LogDamaged for one that is none, or that belongs elsewhere."""
+    def take(self, leaf: bytes, positions: Mapping[str, Positions]) -> None:
+        """Take the next leaf, and count it if it lies within `positions`, the last that were reached.
+
+        Raises LogDamaged for one that is none, or that belongs elsewhere.
+        """
         told = self._read(leaf)
-        self._waiting.setdefault((told.source, told.part), array("q")).append(told.position)
+        if told.position <= _position_of(positions, told.source, told.part):
+            self._within[told.source] += 1
+        else:
+            self._waiting.setdefault((told.source, told.part), array("q")).append(told.position)
         self.size += 1
 
     def reach(self, positions: Mapping[str, Positions]) -> None:
-        """Count the leaves that lie within the `positions` of their sources; these never go back."""
+        """Count the leaves that waited for the `positions` of their sources; these never go back."""
         for (source, part), waiting in list(self._waiting.items()):
-            reached = positions.get(source, {}).get(part, -1)
+            reached = _position_of(positions, source, part)
             beyond = array("q", [position for position in waiting if position > reached])
             self._within[source] += len(waiting) - len(beyond)
             self._waiting[source, part] = beyond
@@ -105,7 +111,7 @@ class Tally:
         """
         strays = Counter(self._within)
         for (source, part), waiting in self._waiting.items():
-            sequenced = cursors.get(source, {}).get(part, -1)
+            sequenced = _position_of(cursors, source, part)
             strays[source] += sum(1 for position in waiting if position > sequenced)
         return +strays
 
@@ -117,6 +123,10 @@ class Tally:
         if (told.log, told.index) != (self.tenant, self.size):
             raise LogDamaged(self.tenant, "a leaf stands where it does not belong", self.size)
         return told
+
+
+def _position_of(positions: Mapping[str, Positions], source: str, part: int) -> int:
+    return positions.get(source, {}).get(part, -1)
 
 
 def are_within(positions: Positions, reached: Positions) -> bool:

@@ -114,22 +114,22 @@ class Reconcile:
         logs = (await self._books.progress(self._sources)).logs
         if whole or self._went_back(positions, logs):
             self._tallies, self._reached = {}, {}
+        self._reached |= positions
         for tenant, standing in logs.items():
             await self._walk(self._tallies.setdefault(tenant, Tally(tenant)), standing.published)
-        self._reached |= positions
         cursors = (await self._books.progress(self._sources)).cursors
         leaves: dict[str, dict[TenantId, int]] = {}
         for tenant, tally in self._tallies.items():
-            tally.reach(self._reached)
             for source, count in tally.counted(cursors).items():
                 leaves.setdefault(source, {})[tenant] = count
         return leaves
 
     async def _walk(self, tally: Tally, size: int) -> None:
+        tally.reach(self._reached)
         while tally.size < size:
             count = min(_LEAVES_AT_ONCE, size - tally.size)
             for leaf in await self._books.leaves(tally.tenant, tally.size, count):
-                tally.take(leaf)
+                tally.take(leaf, self._reached)
 
     async def _compared(self, source: str, counted: CountedActs, leaves: Mapping[TenantId, int]) -> Count:
         details = await self._books.details_counted(source, counted.positions)

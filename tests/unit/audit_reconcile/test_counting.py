@@ -23,10 +23,10 @@ def leaf(index: int, source: str = "identity", part: int = 3, position: int = 1,
     return leaf_of(Leaf(log, index, UUID(int=index), source, part, position, NOON, bytes(32)))
 
 
-def tally_of(*places: tuple[str, int, int]) -> Tally:
+def tally_of(*places: tuple[str, int, int], reached: int = 0) -> Tally:
     tally = Tally(ONE)
     for index, (source, part, position) in enumerate(places):
-        tally.take(leaf(index, source, part, position))
+        tally.take(leaf(index, source, part, position), everywhere(reached))
     return tally
 
 
@@ -38,8 +38,9 @@ def everywhere(position: int) -> dict[str, dict[int, int]]:
 def test_however_positions_advance_each_leaf_within_them_is_counted_once(
     places: list[tuple[str, int, int]], reached: list[int]
 ) -> None:
-    tally = tally_of(*places)
-    for position in sorted(reached):
+    first, *later = sorted(reached)
+    tally = tally_of(*places, reached=first)
+    for position in (first, *later):
         tally.reach(everywhere(position))
         expected = Counter(source for source, _, at in places if at <= position)
         assert tally.counted(everywhere(20)) == expected
@@ -63,7 +64,7 @@ def test_leaves_beyond_the_positions_wait_and_those_that_nobody_sequenced_do_not
 )
 def test_a_leaf_that_is_none_or_belongs_elsewhere_is_refused(planted: bytes, reason: str) -> None:
     with pytest.raises(LogDamaged) as refused:
-        Tally(ONE).take(planted)
+        Tally(ONE).take(planted, {})
     assert (refused.value.reason, refused.value.index, refused.value.tenant) == (reason, 0, ONE)
 
 
