@@ -6,6 +6,7 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
+from uuid import UUID
 
 import typer
 
@@ -19,6 +20,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+evidence_app = typer.Typer(no_args_is_help=True)
+app.add_typer(evidence_app, name="evidence")
 tenant_app = typer.Typer(help="Make and list tenants of a running deployment.", no_args_is_help=True)
 app.add_typer(tenant_app, name="tenant")
 audit_app = typer.Typer(help="Check the audit log of a running deployment.", no_args_is_help=True)
@@ -51,6 +54,9 @@ class SigningUse(StrEnum):
 
     CHECKPOINTS = "checkpoints"
     TOKENS = "tokens"
+
+
+Out = Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")]
 
 
 @app.command()
@@ -188,6 +194,71 @@ def audit_reconcile(data: Data, *, as_json: AsJson = False) -> None:
     from services.runner.audit import reconcile
 
     raise typer.Exit(reconcile(data.absolute(), as_json=as_json))
+
+
+@evidence_app.callback()
+def evidence(
+    context: typer.Context,
+    origin: Annotated[str, typer.Option(help="Where the platform is: https://muniment.example.")],
+    token: Annotated[
+        Path, typer.Option("--token-file", help="A file with the access token of who takes the evidence.")
+    ],
+    log_token: Annotated[
+        Path | None,
+        typer.Option("--log-token-file", help="The token of who may read the log, if that is another."),
+    ] = None,
+    trust: Annotated[
+        Path | None, typer.Option(help="A trust.json from elsewhere; else the platform's own.")
+    ] = None,
+    ca: Annotated[Path | None, typer.Option(help="The certificates (PEM) that https is trusted by.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Take evidence that holds without this platform."""
+    from services.runner.evidence import Asking
+
+    context.obj = Asking(origin, token, log_token, trust, ca, as_json)
+
+
+@evidence_app.command("act")
+def evidence_act(
+    context: typer.Context,
+    fact: Annotated[UUID, typer.Argument(help="The fact's id, as a search of the log names it.")],
+    out: Out,
+) -> None:
+    """Take the evidence of one act."""
+    from services.runner.evidence import take_act
+
+    take_act(context.obj, fact, out)
+
+
+@evidence_app.command("range")
+def evidence_range(
+    context: typer.Context,
+    first: Annotated[int, typer.Argument(min=0, help="The index of the first entry.")],
+    last: Annotated[int, typer.Argument(min=0, help="The index of the last entry.")],
+    out: Out,
+    *,
+    details: Annotated[bool, typer.Option("--details", help="Show what the entries say.")] = False,
+) -> None:
+    """Take the evidence of entries of the log, none left out."""
+    from services.runner.evidence import take_range
+
+    take_range(context.obj, first, last, out, details=details)
+
+
+@evidence_app.command("conversation")
+def evidence_conversation(
+    context: typer.Context,
+    conversation: Annotated[UUID, typer.Argument(help="The conversation.")],
+    first: Annotated[int, typer.Argument(min=1, help="The seq of the first entry.")],
+    last: Annotated[int, typer.Argument(min=1, help="The seq of the last entry.")],
+    out: Out,
+) -> None:
+    """Take the evidence of what was said in a conversation, none left out."""
+    from services.runner.evidence import take_conversation
+
+    take_conversation(context.obj, conversation, first, last, out)
 
 
 @keys_app.command("rotate-signing")
