@@ -23,7 +23,8 @@ from services.audit.ports.books import ActsOfSource, Alarm, Books
 WAIT_SECONDS: Final = 5.0
 """How long facts that are under way may take to their checkpoint before a comparison goes on without them."""
 _PAUSE_SECONDS: Final = 0.1
-_LEAVES_AT_ONCE: Final = 1024
+_LEAVES_AT_ONCE: Final = 512
+"""Reading them is work of some milliseconds, and requests wait meanwhile."""
 
 AWAY: Final = "away"
 BEHIND: Final = "behind"
