@@ -1,13 +1,17 @@
-"""A gateway with a planted defect: `python -m tests.faults.defective DEFECT serve messaging …`.
+"""A process with a planted defect: `python -m tests.faults.defective DEFECT serve messaging …`.
 
 It patches the product's own classes, then serves as `muniment` does: the product knows of no defects.
 """
 
 import itertools
+import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from libs.events import projector
+from libs.events.records import StreamRecord
 from services.messaging.adapters.keys import EnvelopeKey
 from services.messaging.domain import log
 from services.messaging.domain.entries import ConversationKey, Draft, Entry
@@ -86,9 +90,33 @@ def unsealed() -> None:
     EnvelopeKey.seal = in_clear  # type: ignore[method-assign, assignment]
 
 
+def cursor_before_effect() -> None:
+    """Commit the cursors of a projector alone, and die where their effect should have followed."""
+
+    async def torn(
+        self: projector.Projector, records: Sequence[StreamRecord], condemned: str | None = None
+    ) -> int:
+        async with self._database.begin() as tx:
+            cursors = await self._rows.locked_cursors(tx, {record.part for record in records})
+            due = projector.in_turn(records, cursors)
+            cursors.update({record.part: record.position for record in due})
+            await self._rows.advance(tx, cursors)
+        if due:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    projector.Projector._commit = torn  # type: ignore[method-assign]
+
+
 DEFECTS: dict[str, Callable[[], None]] = {
     defect.__name__: defect
-    for defect in (ack_before_commit, seq_from_a_sequence, without_deduplication, unsealed)
+    for defect in (
+        ack_before_commit,
+        seq_from_a_sequence,
+        without_deduplication,
+        unsealed,
+        cursor_before_effect,
+    )
 }
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Gateways beside the platform's own: with other settings, or with a planted defect."""
+"""Processes beside the platform's own: with other settings, or with a planted defect."""
 
 import os
 import subprocess
@@ -40,4 +40,24 @@ def another_gateway(
             yield f"unix:{socket}"
         finally:
             process.terminate()
+            process.wait(30)
+
+
+@contextmanager
+def another_audit(
+    platform: Platform, folder: Path, *, program: tuple[str, ...]
+) -> "Iterator[subprocess.Popen[bytes]]":
+    """Run one more audit process on the platform's engines, which may end by itself; end it at last."""
+    socket = Path(platform.facts["services"]["audit"].removeprefix("unix:")).with_name("audit-test")
+    command = [sys.executable, *program, "serve", "audit", "--config", platform.facts["settings"]]
+    command += ["--listen", f"unix:{socket}"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    with (folder / "audit-test.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
             process.wait(30)
