@@ -188,6 +188,37 @@ def verify(
     raise typer.Exit(check(path, trust, as_json=as_json))
 
 
+@audit_app.command("verify")
+def audit_verify(
+    data: Data,
+    tenants: Annotated[
+        list[str] | None,
+        typer.Option("--tenant", help="A tenant's short name or id; by default all logs there are."),
+    ] = None,
+    trust: Annotated[
+        Path | None, typer.Option("--trust", help="trust.json; by default what the key service says.")
+    ] = None,
+    kept: Annotated[
+        Path | None,
+        typer.Option(
+            "--kept", help="A checkpoint that you kept elsewhere, or a folder of an earlier --export."
+        ),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option("--export", help="Copy the logs into this folder, for `muniment verify` off line."),
+    ] = None,
+    *,
+    platform: Annotated[bool, typer.Option("--platform", help="The platform's own log.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check every row of the logs against their signed trees, and name the first that is bad."""
+    from services.runner.walk import Wish, verify_logs
+
+    wish = Wish(tuple(tenants or ()), platform, trust, kept, export)
+    raise typer.Exit(verify_logs(data.absolute(), wish, as_json=as_json))
+
+
 @audit_app.command("reconcile")
 def audit_reconcile(data: Data, *, as_json: AsJson = False) -> None:
     """Count every service's acts and their entries in the log: each act has one, and each entry its act."""

@@ -95,6 +95,7 @@ def test_what_cannot_be_served_or_migrated_is_one_sentence(arguments, word):
         ("migrate",),
         ("keys", "rotate-signing", "--use", "checkpoints"),
         ("audit", "reconcile"),
+        ("audit", "verify"),
     ],
 )
 def test_what_needs_a_running_platform_says_how_to_start_one(arguments, tmp_path):

@@ -1,0 +1,197 @@
+"""`muniment audit verify`: walks the logs of a running deployment, row by row, and may copy them out.
+
+It reads the database as the role audit_app and asks the audit service nothing: what is to be judged is not
+asked about itself.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from infra.engines.folders import private_folder, write_private
+from libs.contracts.events import PLATFORM_TENANT
+from libs.evidence.errors import EvidenceRefused
+from libs.evidence.folder import write_details, write_log
+from libs.evidence.log import trusted_checkpoint
+from libs.evidence.trust import Trust, log_of, parse_trust
+from libs.kernel.ids import TenantId
+from libs.kernel.secrets import Secret
+from services.audit.store.log_source import DatabaseLog, open_log
+from services.audit.usecases.verify import Verified, verify_stored
+from services.runner.deployment import read_facts
+from services.runner.errors import RunnerError
+from services.runner.peers import Operator, trusted_keys
+from services.runner.serve import settings_of
+
+PLATFORM: Final = "_platform"
+"""What the platform's own log is called; no tenant's short name begins like this."""
+_TRUST: Final = "trust.json"
+
+Told = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which logs (none named: all there are), by which keys, against which checkpoints, copied to where."""
+
+    tenants: tuple[str, ...] = ()
+    platform: bool = False
+    trust: Path | None = None
+    kept: Path | None = None
+    export: Path | None = None
+
+
+def verify_logs(data: Path, wish: Wish, *, as_json: bool = False) -> int:
+    """Verify logs of the deployment that runs on `data`; return 0 when all of them hold, or else 1.
+
+    Raises RunnerError when they cannot be read.
+    """
+    walk = _Walk(read_facts(data), wish)
+    seen = []
+    for name, tenant in walk.logs().items():
+        with _progress(name, shown=not as_json) as told:
+            found = walk.verdict_on(name, tenant, told)
+        seen.append(found)
+        if not as_json:
+            _say(found)
+    ok = all(found["ok"] for found in seen)
+    if as_json:
+        print(json.dumps({"ok": ok, "logs": seen}))
+    return 0 if ok else 1
+
+
+class _Walk:
+    """A walk along the logs of one deployment."""
+
+    def __init__(self, facts: Mapping[str, Any], wish: Wish) -> None:
+        self._facts = facts
+        self._wish = wish
+        self._dsn: Secret = settings_of("audit", Path(facts["settings"]), {})[1].database
+        self._kept = {} if wish.kept is None else kept_checkpoints(wish.kept, self._trust())
+        if wish.export is not None:
+            _begin_export(wish.export, self._trusted_bytes())
+
+    def logs(self) -> dict[str, TenantId]:
+        """Return the logs to be walked, by name."""
+        wish = self._wish
+        if wish.tenants or wish.platform:
+            named = {name: self._tenant_of(name) for name in wish.tenants}
+            return {**named, PLATFORM: TenantId(PLATFORM_TENANT)} if wish.platform else named
+        tenants = Operator(self._facts).call("GET", "/internal/tenants")["tenants"]
+        logs = {each["slug"]: TenantId(UUID(each["tenant"])) for each in tenants}
+        logs[PLATFORM] = TenantId(PLATFORM_TENANT)
+        gone = self._kept.keys() - logs.values()  # of whom nothing is left but what was kept elsewhere
+        return {**logs, **{str(tenant): tenant for tenant in sorted(gone)}}
+
+    def verdict_on(self, name: str, tenant: TenantId, told: Told) -> dict[str, Any]:
+        """Return what was found about a log, for a program; copy it out when it holds."""
+        facts: dict[str, Any] = {"log": name, "tenant": str(tenant)}
+        try:
+            with open_log(self._dsn, tenant) as log:
+                trust = self._trust()  # read after the log was: it knows every key that signed there
+                found = verify_stored(log, trust, kept=self._kept.get(tenant, ()), on_progress=told)
+                if self._wish.export is not None and found.size:
+                    export_log(self._wish.export / name, log, found.size)
+        except EvidenceRefused as refused:
+            index = getattr(refused, "index", None)
+            return {**facts, "ok": False, "index": index, "reason": refused.reason, "where": refused.where}
+        except psycopg.Error as error:
+            raise RunnerError(f"The log {name} cannot be read: {error}") from error
+        return {**facts, "ok": True, **_facts_of(found)}
+
+    def _tenant_of(self, name: str) -> TenantId:
+        try:
+            return TenantId(UUID(name))
+        except ValueError:
+            found = Operator(self._facts).call("GET", f"/internal/tenants/by-slug/{name}")
+            return TenantId(UUID(found["tenant"]))
+
+    def _trust(self) -> Trust:
+        try:
+            return parse_trust(self._trusted_bytes())
+        except EvidenceRefused as refused:
+            raise RunnerError(f"The trusted keys cannot be used: {refused.reason}") from None
+
+    def _trusted_bytes(self) -> bytes:
+        if self._wish.trust is None:
+            return trusted_keys(self._facts)
+        try:
+            return self._wish.trust.read_bytes()
+        except OSError as error:
+            raise RunnerError(f"{self._wish.trust} cannot be read: {error.strerror}") from None
+
+
+def kept_checkpoints(path: Path, trust: Trust) -> dict[TenantId, list[bytes]]:
+    """Return the checkpoints in a file, or in a folder to which logs were copied, by their log.
+
+    Raises RunnerError for one that no trusted key signed, and when there is none.
+    """
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    kept: dict[TenantId, list[bytes]] = {}
+    for file in files:
+        if path.is_dir() and not (file.name == "checkpoint" or file.parent.name == "checkpoints"):
+            continue
+        try:
+            note = file.read_bytes()
+            origin = trusted_checkpoint(note, trust, file.name).origin
+        except OSError as error:
+            raise RunnerError(f"{file} cannot be read: {error.strerror}") from None
+        except EvidenceRefused as refused:
+            raise RunnerError(f"{file} is no checkpoint to compare with: {refused.reason}") from None
+        kept.setdefault(TenantId(log_of(trust.instance, origin)), []).append(note)
+    if not kept:
+        raise RunnerError(f"There is no checkpoint in {path}.")
+    return kept
+
+
+def export_log(folder: Path, log: DatabaseLog, size: int) -> None:
+    """Write the first `size` entries of a log, with their tree, checkpoints and details, into `folder`."""
+    private_folder(folder)
+    write_log(folder, log)
+    details = (log.entry(index).detail for index in range(size))
+    rows = ((index, detail.detail, detail.salt) for index, detail in enumerate(details) if detail is not None)
+    write_details(folder, rows)
+
+
+def _begin_export(folder: Path, trust: bytes) -> None:
+    """Make the folder for copies, with the keys to check them by."""
+    if folder.exists() and any(folder.iterdir()):
+        raise RunnerError(f"{folder} is not empty; logs are copied into a folder of their own.")
+    write_private(private_folder(folder) / _TRUST, trust)
+
+
+def _facts_of(found: Verified) -> dict[str, Any]:
+    tree = found.tree
+    signed = {} if tree is None else {"root": tree.root.hex(), "checkpoints": tree.checkpoints}
+    return {"size": found.size, "waiting": found.waiting, **signed}
+
+
+def _say(found: Mapping[str, Any]) -> None:
+    """Say what was found about a log: on standard error what does not hold."""
+    if not found["ok"]:
+        said = f"muniment: the log {found['log']} does not hold: {found['reason']} ({found['where']})"
+        print(said, file=sys.stderr)
+        return
+    signed = f"; signed checkpoints: {found['checkpoints']}" if found["size"] else ""
+    waiting = f"; waiting for their tree: {found['waiting']}" if found["waiting"] else ""
+    print(f"{found['log']}: all {found['size']} entries hold, each row of them{signed}{waiting}.")
+
+
+@contextmanager
+def _progress(name: str, *, shown: bool) -> Iterator[Told]:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not (shown and console.is_terminal)
+    ) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, size: bar.update(task, completed=done, total=size)
