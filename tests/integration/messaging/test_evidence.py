@@ -1,6 +1,8 @@
 """Evidence of a conversation proves what was committed, is for those who may read it, and is told of."""
 
 import asyncio
+import json
+import re
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
@@ -24,6 +26,7 @@ from services.messaging.domain.errors import (
     KeysUnavailable,
     StretchRefused,
 )
+from services.messaging.store.evidence import _LEAVES
 from services.messaging.usecases.evidence import ProvedEntry
 from tests.integration.messaging.gateways import Gateway, person
 from tests.integration.messaging.test_facts import counted, facts_of
@@ -222,3 +225,25 @@ async def test_without_the_keys_nothing_is_given_and_nothing_told(
     with pytest.raises(KeysUnavailable):
         await two.core.take_evidence(ada, plans, 1, 2)
     assert two.rows("SELECT * FROM messaging.evidence_taking") == []
+
+
+async def test_a_commit_is_found_without_reading_the_log(one: Gateway, people: Three) -> None:
+    ada, *_ = people
+    one.rows(
+        "INSERT INTO messaging.entry (tenant, conversation, seq, kind, revision, message, actor, sent_at,"
+        " members_version, subjects, metadata_commitment, body_commitment, commit)"
+        " SELECT %s, md5((n %% 200)::text)::uuid, n, 4, 0, gen_random_uuid(), gen_random_uuid(), now(), 1,"
+        " '{}', sha256('metadata'), sha256('body'),"
+        " (lpad(to_hex(1700000000000 + n / 20), 12, '0') || '70008000000000000000')::uuid"
+        " FROM generate_series(1, 100000) n",
+        ada.tenant,
+    )
+    one.rows("VACUUM ANALYZE messaging.entry")
+    some = "SELECT DISTINCT commit FROM messaging.entry ORDER BY commit LIMIT 8 OFFSET 2000"
+    commits = [commit for (commit,) in one.rows(some)]
+    ((explained,),) = one.rows(f"EXPLAIN (ANALYZE, FORMAT JSON) {_LEAVES}", ada.tenant, commits)
+    plan = json.dumps(explained)
+    assert plan.count('"Bitmap Index Scan"') == 16
+    assert '"Seq Scan"' not in plan
+    skimmed = sum(int(number) for number in re.findall(r'"Rows Removed by Index Recheck": (\d+)', plan))
+    assert skimmed < 20_000, "most of the log was read"
