@@ -195,6 +195,7 @@ async def _asked_about(load: Load, token: str, conversation: UUID) -> list[Any]:
         ("GET", "", None),
         ("GET", "/entries", None),
         ("GET", "/receipts", None),
+        ("GET", "/evidence?first=1&last=1", None),
         ("POST", "/messages", {"id": str(uuid4()), "body": {"text": "hello"}}),
         ("POST", "/participants", {"add": [person]}),
         ("POST", "/participants", {"remove": [person]}),
