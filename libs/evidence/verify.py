@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,8 @@ from libs.merkle.hashing import HASH_BYTES, leaf_hash
 from libs.merkle.verify import verify_consistency, verify_inclusion, verify_range
 
 MOST_BUNDLE_BYTES = 1 << 30
+TRUST = "trust.json"
+"""Not evidence, but what it is checked by; it may lie in the same folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Report:
 
 def verify_path(path: Path, trust: Trust) -> Report:
     """Return what the evidence at `path` shows. Raises EvidenceRefused for what does not hold."""
-    if (path / CHECKPOINT).is_file():
+    if _is_log(path):
         return _verify_folder(path, trust)
     if path.is_dir():
         return _verify_several(path, trust)
@@ -126,16 +128,18 @@ class _Details:
 
 
 def _verify_several(path: Path, trust: Trust) -> Report:
-    """Check every bundle of a folder, and that no two of their checkpoints are of a fork."""
+    """Check every bundle and every log of a folder, and that no two of their checkpoints are of a fork."""
     reports: list[Report] = []
     checkpoints: list[tuple[str, Checkpoint]] = []
-    for file in sorted(path.glob("*.json")):
+    for one in sorted(path.iterdir()):
+        if not (_is_log(one) or (one.suffix == ".json" and one.name != TRUST)):
+            continue
         try:
-            report, found = _verify_bundle(_read(file), trust)
+            report, found = _verify_one(one, trust)
         except EvidenceRefused as refused:
-            raise EvidenceRefused(refused.reason, f"{file.name}: {refused.where}") from None
+            raise replace(refused, where=f"{one.name}: {refused.where}") from None
         reports.append(report)
-        checkpoints += [(file.name, checkpoint) for checkpoint in found]
+        checkpoints += [(one.name, checkpoint) for checkpoint in found]
     if not reports:
         raise EvidenceRefused("there is no evidence in this folder", path.name)
     refuse_forks(checkpoints)
@@ -143,6 +147,18 @@ def _verify_several(path: Path, trust: Trust) -> Report:
     says = tuple(sentence for report in reports for sentence in report.says)
     entries = sum(report.entries for report in reports)
     return Report("folder", newest.origin, newest.size, newest.root, entries, says)
+
+
+def _is_log(path: Path) -> bool:
+    return (path / CHECKPOINT).is_file()
+
+
+def _verify_one(path: Path, trust: Trust) -> tuple[Report, list[Checkpoint]]:
+    """Check a log in a folder, or a bundle in a file."""
+    if not _is_log(path):
+        return _verify_bundle(_read(path), trust)
+    report = _verify_folder(path, trust)
+    return report, [Checkpoint(report.origin, report.size, report.root)]
 
 
 def _others(fields: Fields, checkpoint: Checkpoint, trust: Trust) -> list[Checkpoint]:

@@ -23,6 +23,7 @@ from libs.evidence.errors import EvidenceRefused
 from libs.evidence.folder import write_details, write_log
 from libs.evidence.log import trusted_checkpoint
 from libs.evidence.trust import Trust, log_of, parse_trust
+from libs.evidence.verify import TRUST
 from libs.kernel.ids import TenantId
 from libs.kernel.secrets import Secret
 from services.audit.store.log_source import DatabaseLog, open_log
@@ -34,7 +35,6 @@ from services.runner.serve import settings_of
 
 PLATFORM: Final = "_platform"
 """What the platform's own log is called; no tenant's short name begins like this."""
-_TRUST: Final = "trust.json"
 
 Told = Callable[[int, int], None]
 
@@ -106,6 +106,8 @@ class _Walk:
             return {**facts, "ok": False, "index": index, "reason": refused.reason, "where": refused.where}
         except psycopg.Error as error:
             raise RunnerError(f"The log {name} cannot be read: {error}") from error
+        except OSError as error:
+            raise RunnerError(f"{error.filename} cannot be written: {error.strerror}") from error
         return {**facts, "ok": True, **_facts_of(found)}
 
     def _tenant_of(self, name: str) -> TenantId:
@@ -166,7 +168,7 @@ def _begin_export(folder: Path, trust: bytes) -> None:
     """Make the folder for copies, with the keys to check them by."""
     if folder.exists() and any(folder.iterdir()):
         raise RunnerError(f"{folder} is not empty; logs are copied into a folder of their own.")
-    write_private(private_folder(folder) / _TRUST, trust)
+    write_private(private_folder(folder) / TRUST, trust)
 
 
 def _facts_of(found: Verified) -> dict[str, Any]:

@@ -101,9 +101,10 @@ async def test_what_is_copied_out_is_checked_off_line_by_its_details_too(data: P
     assert walked(data, "--export", copy).returncode == 0
     offline = ran("verify", copy / str(ONE), "--trust", copy / "trust.json")
     assert f"The details of {SIZE} entries are those that were committed." in offline.stdout, offline.stderr
+    assert ran("verify", copy, "--trust", copy / "trust.json").stdout.count("those that were committed") == 2
     details = copy / str(ONE) / "details.jsonl"
     details.write_text(details.read_text().replace("identity.role.granted", "identity.role.revoked", 1))
-    assert "entry 0" in ran("verify", copy / str(ONE), "--trust", copy / "trust.json").stderr
+    assert f"{ONE}: details.jsonl:1" in ran("verify", copy, "--trust", copy / "trust.json").stderr
     again = walked(data, "--export", copy)
     assert (again.returncode, "is not empty" in again.stderr) == (1, True)
 

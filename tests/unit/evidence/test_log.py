@@ -187,6 +187,19 @@ def test_a_log_in_a_folder_holds_until_any_file_is_changed_or_gone(tmp_path: Pat
     assert verify_path(tmp_path, TRUST).size == SIZE
 
 
+def test_logs_in_one_folder_are_checked_each_and_the_first_that_is_bad_is_named(tmp_path: Path):
+    write_log(tmp_path / "a", made())
+    write_log(tmp_path / "b", MadeLog(LEAVES[:300]))
+    (tmp_path / "trust.json").write_text("{}")
+    report = verify_path(tmp_path, TRUST)
+    assert (report.kind, report.size, report.entries) == ("folder", SIZE, SIZE + 300)
+    bad = tmp_path / "b" / EntriesAt(1, 44).path
+    bad.write_bytes(bad.read_bytes().replace(b"identity", b"idenlity"))
+    with pytest.raises(LogRefused) as refused:
+        verify_path(tmp_path, TRUST)
+    assert (refused.value.index, refused.value.where) == (256, "b: entry 256")
+
+
 def test_details_beside_a_log_are_those_that_it_commits_to(tmp_path: Path):
     def written(*indexes: int, detail: Detail = DETAIL) -> None:
         write_details(tmp_path, [(index, detail_object(detail), SALT) for index in indexes])
