@@ -247,3 +247,13 @@ async def test_a_commit_is_found_without_reading_the_log(one: Gateway, people: T
     assert '"Seq Scan"' not in plan
     skimmed = sum(int(number) for number in re.findall(r'"Rows Removed by Index Recheck": (\d+)', plan))
     assert skimmed < 20_000, "most of the log was read"
+
+
+async def test_entries_of_many_commits_are_proved_together(one: Gateway, people: Three) -> None:
+    ada, bo, _ = people
+    plans = await one.group(ada, bo)
+    for number in range(40):
+        await one.send(ada, plans, f"{SECRET} {number}")
+    proved = await one.core.take_evidence(ada, plans, 1, 41)
+    assert len({entry.commit for entry in proved}) == 41
+    assert verify_bundle(bundle_of(one, plans, proved), TRUST).entries == 41

@@ -49,7 +49,9 @@ def tree_of(seqs: tuple[int, ...]) -> list[bytes]:
 
 def detail_of(seqs: tuple[int, ...]) -> Detail:
     runs = (Run(str(TALK), seqs[0], seqs[-1]), Run(str(OTHER), 1, 1))
-    return Detail("messaging.entries.committed", Actor("service", name="messaging"), "done", "operations", runs=runs)
+    return Detail(
+        "messaging.entries.committed", Actor("service", name="messaging"), "done", "operations", runs=runs
+    )
 
 
 LEAVES = [
@@ -147,6 +149,15 @@ async def test_who_reads_a_conversation_need_not_be_who_reads_the_log(platform: 
     await platform.evidence.conversation(TALK, 5, 9)
     assert {who for who, path in platform.asked if path.startswith("/messaging")} == {"Bearer participant"}
     assert {who for who, path in platform.asked if path.startswith("/audit")} == {"Bearer auditor"}
+
+
+async def test_a_long_conversation_is_asked_for_part_by_part(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("libs.client.evidence.MOST_PROVED", 2)
+    assert verify_bundle(await platform.evidence.conversation(TALK, 5, 9), TRUST).entries == 5
+    parts = [path.partition("?")[2] for _, path in platform.asked if path.startswith("/messaging")]
+    assert parts == ["first=5&last=6", "first=7&last=8", "first=9&last=9"]
 
 
 async def test_an_act_is_handed_out_as_it_was_shown(platform: Platform) -> None:
