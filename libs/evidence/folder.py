@@ -11,6 +11,7 @@ from pathlib import Path
 from libs.evidence.errors import EvidenceRefused
 from libs.evidence.log import LogSource
 from libs.merkle.checkpoint import parse_checkpoint
+from libs.merkle.errors import NoteRefused
 from libs.merkle.note import MOST_BYTES, parse_note
 from libs.merkle.tiles import EntriesAt, TileAt, bundles_of, tiles_of
 
@@ -31,10 +32,11 @@ class FolderSource:
         return self._read(CHECKPOINT)
 
     def checkpoints(self) -> Iterator[bytes]:
-        """Give the further checkpoints."""
+        """Give the further checkpoints, smallest first, whatever they are called."""
         folder = self._folder / CHECKPOINTS
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            yield self._read(f"{CHECKPOINTS}/{path.name}")
+        names = [f"{CHECKPOINTS}/{path.name}" for path in folder.iterdir()] if folder.is_dir() else []
+        for name in sorted(names, key=lambda name: (_size_in(self._read(name)), name)):
+            yield self._read(name)
 
     def tile(self, at: TileAt) -> bytes:
         """Return a tile. Raises LookupError."""
@@ -75,6 +77,14 @@ def write_details(folder: Path, details: Iterable[tuple[int, object, bytes]]) ->
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
+
+
+def _size_in(note: bytes) -> int:
+    """Return the size that a checkpoint tells of; -1 where it cannot be read, which others refuse."""
+    try:
+        return parse_checkpoint(parse_note(note).text).size
+    except NoteRefused:
+        return -1
 
 
 def _bounded(data: bytes, path: str) -> bytes:

@@ -3,7 +3,8 @@
 Every entry is read once, in order; what is kept meanwhile does not grow with the log.
 """
 
-from collections.abc import Callable, Iterable
+import heapq
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -29,7 +30,7 @@ class LogSource(Protocol):
         ...
 
     def checkpoints(self) -> Iterable[bytes]:
-        """Give every other checkpoint that is known of the log, in any order; none is well."""
+        """Give every other checkpoint that is known of the log, smallest first; none is well."""
         ...
 
     def tile(self, at: TileAt) -> bytes:
@@ -98,7 +99,64 @@ def verify_log(
             on_progress(walk.edge.size, walk.newest.size)
     walk.end()
     newest = walk.newest
-    return LogReport(newest.origin, walk.log, newest.size, newest.root, walk.tiles, walk.seen)
+    return LogReport(newest.origin, walk.log, newest.size, newest.root, walk.tiles, walk.signed.seen)
+
+
+class _Signed:
+    """The checkpoints of a log, smallest first; each is judged when the walk comes to its size."""
+
+    def __init__(self, source: LogSource, trust: Trust, kept: Iterable[bytes]) -> None:
+        """Read the newest, before anything that it vouches for."""
+        self._trust = trust
+        self.newest = trusted_checkpoint(_present(source.checkpoint, "checkpoint"), trust)
+        others = (self._read(data, f"checkpoints[{at}]") for at, data in enumerate(source.checkpoints()))
+        elsewhere = [self._read(data, "a checkpoint that was kept") for data in kept]
+        elsewhere.sort(key=_size_of)
+        self._due: Iterator[Checkpoint] = heapq.merge([self.newest], others, elsewhere, key=_size_of)
+        self._next = next(self._due, None)
+        self.vouched = 0
+        self.seen = 0
+
+    def meet(self, edge: Edge) -> None:
+        """Compare the tree as it stands with the checkpoints of its size."""
+        while self._next is not None and self._next.size <= edge.size:
+            self._judge(self._next, edge)
+            self.seen += 1
+            self._next = next(self._due, None)
+
+    def end(self) -> None:
+        """Refuse a checkpoint of more than there is."""
+        if self._next is not None:
+            size, signed = self.newest.size, self._next.size
+            raise LogRefused(
+                f"the log was truncated: it ends at {size}, and was signed at {signed}",
+                f"checkpoint of size {signed}",
+                size,
+            )
+
+    def _judge(self, checkpoint: Checkpoint, edge: Edge) -> None:
+        size, where = checkpoint.size, f"checkpoint of size {checkpoint.size}"
+        if size < edge.size:
+            raise EvidenceRefused("the checkpoints are not in the order of their sizes", where)
+        if checkpoint.root == edge.root():
+            self.vouched = size
+            return
+        if self.vouched == size and size:
+            raise EvidenceRefused(
+                f"the log was forked: two checkpoints of size {size} have different roots", where
+            )
+        raise LogRefused(
+            f"entries {self.vouched} to {size - 1} do not give the root that was signed at size {size}; "
+            f"first bad index {self.vouched} or later",
+            where,
+            self.vouched,
+        )
+
+    def _read(self, data: bytes, where: str) -> Checkpoint:
+        checkpoint = trusted_checkpoint(data, self._trust, where)
+        if checkpoint.origin != self.newest.origin:
+            raise EvidenceRefused("the checkpoint is of another log", where)
+        return checkpoint
 
 
 class _Walk:
@@ -111,22 +169,16 @@ class _Walk:
         kept: Iterable[bytes],
         on_leaf: Callable[[Leaf], None] | None,
     ) -> None:
-        """Read and judge the checkpoints, before anything that they vouch for."""
+        """Begin with the empty tree."""
         self._source = source
         self._on_leaf = on_leaf
-        self.newest = trusted_checkpoint(_present(source.checkpoint, "checkpoint"), trust)
+        self.signed = _Signed(source, trust, kept)
+        self.newest = self.signed.newest
         self.log = log_of(trust.instance, self.newest.origin)
         self._log_text = str(self.log).encode()
         self.edge = Edge()
         self.tiles = 0
-        self._vouched = 0
-        self._roots: dict[int, bytes] = {self.newest.size: self.newest.root}
-        self.seen = 1
-        for number, data in enumerate(source.checkpoints()):
-            self._add(trusted_checkpoint(data, trust, f"checkpoints[{number}]"))
-        for data in kept:
-            self._add(trusted_checkpoint(data, trust, "a checkpoint that was kept"))
-        self._compare_root()
+        self.signed.meet(self.edge)
 
     def pass_bundle(self, at: EntriesAt) -> None:
         """Check the entries of a bundle, the tile over them, and what else ends in it."""
@@ -146,7 +198,8 @@ class _Walk:
             self._pass_entry(entry, tile[offset * HASH_BYTES : (offset + 1) * HASH_BYTES])
 
     def end(self) -> None:
-        """Check the partial tiles above the leaves; nothing else is left."""
+        """Check what is left: the partial tiles above the leaves, and checkpoints of more than there is."""
+        self.signed.end()
         level = 1
         while self.edge.size >> TILE_HEIGHT * level:
             hashes = self.edge.partial(level)
@@ -154,23 +207,6 @@ class _Walk:
                 index = self.edge.size >> TILE_HEIGHT * (level + 1)
                 self._compare_tile(TileAt(level, index, len(hashes) // HASH_BYTES), hashes)
             level += 1
-
-    def _add(self, checkpoint: Checkpoint) -> None:
-        """Take in another checkpoint of the log."""
-        where = f"checkpoint of size {checkpoint.size}"
-        if checkpoint.origin != self.newest.origin:
-            raise EvidenceRefused("the checkpoint is of another log", where)
-        if checkpoint.size > self.newest.size:
-            raise LogRefused(
-                f"the log was truncated: it ends at {self.newest.size}, and was signed at {checkpoint.size}",
-                where,
-                self.newest.size,
-            )
-        if self._roots.setdefault(checkpoint.size, checkpoint.root) != checkpoint.root:
-            raise EvidenceRefused(
-                f"the log was forked: two checkpoints of size {checkpoint.size} have different roots", where
-            )
-        self.seen += 1
 
     def _pass_entry(self, entry: bytes, expected: bytes) -> None:
         index = self.edge.size
@@ -193,21 +229,7 @@ class _Walk:
                 self._compare_tile(at, computed)
         if self._on_leaf is not None:
             self._on_leaf(parse_leaf(entry))
-        if self.edge.size in self._roots:
-            self._compare_root()
-
-    def _compare_root(self) -> None:
-        """Compare the tree as it stands with the checkpoint of its size, if there is one."""
-        size = self.edge.size
-        if self._roots.get(size, self.edge.root()) != self.edge.root():
-            raise LogRefused(
-                f"entries {self._vouched} to {size - 1} do not give the root that was signed at size {size}; "
-                f"first bad index {self._vouched} or later",
-                f"checkpoint of size {size}",
-                self._vouched,
-            )
-        if size in self._roots:
-            self._vouched = size
+        self.signed.meet(self.edge)
 
     def _compare_tile(self, at: TileAt, computed: bytes) -> None:
         spread = TILE_HEIGHT * at.level
@@ -229,6 +251,10 @@ class _Walk:
             return read(at)
         except LookupError:
             raise LogRefused(f"it is missing; first bad index {index}", at.path, index) from None
+
+
+def _size_of(checkpoint: Checkpoint) -> int:
+    return checkpoint.size
 
 
 def _present(read: Callable[[], bytes], where: str) -> bytes:

@@ -74,7 +74,7 @@ class MadeLog:
         return self.newest
 
     def checkpoints(self) -> Iterable[bytes]:
-        return self.further
+        return sorted(self.further, key=lambda note: int(note.split(b"\n")[1]))
 
     def tile(self, at: TileAt) -> bytes:
         spread = 256**at.level

@@ -156,6 +156,23 @@ def test_two_checkpoints_of_one_size_with_other_roots_are_a_fork():
         verify_log(log, TRUST)
 
 
+@pytest.mark.planted
+def test_two_earlier_checkpoints_of_one_size_with_other_roots_are_a_fork():
+    log = made()
+    log.further += [note_of([*LEAVES[:255], leaf_at(255, root=bytes(32))])]
+    with pytest.raises(EvidenceRefused, match="forked"):
+        verify_log(log, TRUST)
+
+
+def test_checkpoints_that_come_out_of_order_are_refused():
+    class Disordered(MadeLog):
+        def checkpoints(self) -> list[bytes]:
+            return self.further
+
+    with pytest.raises(EvidenceRefused, match="not in the order"):
+        verify_log(Disordered(LEAVES, further=[note_of(LEAVES[:300]), note_of(LEAVES[:256])]), TRUST)
+
+
 def test_a_checkpoint_of_an_unknown_key_or_of_a_key_for_another_use_is_refused():
     log = made()
     log.newest = note_of(LEAVES, STRANGER)
