@@ -6,6 +6,14 @@ from typing import Final
 
 ACTS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "audit.log.read": (
+            "SELECT tenant, count(*) AS acts FROM audit.reading"
+            " WHERE action = 'audit.log.read' GROUP BY tenant"
+        ),
+        "audit.log.read": (
+            "SELECT tenant, count(*) AS acts FROM audit.reading"
+            " WHERE action = 'audit.log.read' GROUP BY tenant"
+        ),
         "audit.entries.searched": (
             "SELECT tenant, count(*) AS acts FROM audit.reading"
             " WHERE action = 'audit.entries.searched' GROUP BY tenant"
