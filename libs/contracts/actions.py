@@ -61,6 +61,7 @@ _ALL = (
     Action("messaging.participants.removed", OPERATIONS, "people were taken out of a conversation"),
     Action("messaging.evidence.taken", OPERATIONS, "a participant took evidence of a conversation's entries"),
     Action("messaging.access.denied", OPERATIONS, "acts were denied, told of by actor, act and minute"),
+    Action("audit.log.read", OPERATIONS, "somebody read leaves, tiles or proofs, told of by reader and minute"),
     Action("audit.entries.searched", OPERATIONS, "somebody searched the log"),
     Action("audit.evidence.taken", OPERATIONS, "somebody took evidence out of the log"),
     Action("audit.access.denied", OPERATIONS, "reads of the log were denied, told of by actor and minute"),

@@ -10,10 +10,6 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
             "SELECT tenant, count(*) AS acts FROM audit.reading"
             " WHERE action = 'audit.log.read' GROUP BY tenant"
         ),
-        "audit.log.read": (
-            "SELECT tenant, count(*) AS acts FROM audit.reading"
-            " WHERE action = 'audit.log.read' GROUP BY tenant"
-        ),
         "audit.entries.searched": (
             "SELECT tenant, count(*) AS acts FROM audit.reading"
             " WHERE action = 'audit.entries.searched' GROUP BY tenant"
