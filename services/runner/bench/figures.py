@@ -25,13 +25,19 @@ def figure_of(
     *,
     baseline: float | None = None,
     least_ratio: float | None = None,
+    least: float | None = None,
     most: float | None = None,
 ) -> Figure:
-    """Return a figure with its ratio and goal: at least `least_ratio` of the baseline, or at most `most`."""
+    """Return a figure with its ratio and its one goal.
+
+    That is: at least `least_ratio` of the baseline, or at least `least`, or at most `most`.
+    """
     ratio = value / baseline if baseline else None
     goal, holds = None, None
     if least_ratio is not None:
         goal, holds = f"at least {least_ratio:g} of the baseline", ratio is not None and ratio >= least_ratio
+    elif least is not None:
+        goal, holds = f"at least {least:g} {unit}", value >= least
     elif most is not None:
         goal, holds = f"at most {most:g} {unit}", value <= most
     return Figure(
