@@ -32,3 +32,24 @@ class GrowthRefused(DomainError):
     """The tables refuse what a log's tree grew by: something stands there already, or moved meanwhile."""
 
     reason: str
+
+
+@dataclass(eq=False)
+class EntryNotFound(DomainError):
+    """There is nothing of that kind for this reader: absent, not yet covered and forbidden are one answer."""
+
+    what: str
+
+
+@dataclass(eq=False)
+class RangeRefused(DomainError):
+    """The log, whose largest checkpoint covers `size` entries, has no such index, size or checkpoint."""
+
+    size: int
+
+
+@dataclass(eq=False)
+class RangeTooLong(DomainError):
+    """More entries are asked for at once than are given at once."""
+
+    most: int

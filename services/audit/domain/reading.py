@@ -1,14 +1,52 @@
-"""What a reader of a log asks for, and what he is shown."""
+"""Who reads a log, what he asks for, and what he is shown."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
+from urllib.parse import urlencode
 from uuid import UUID
 
+from libs.evidence import detail
 from libs.kernel.ids import PrincipalId, TenantId
 
+PLATFORM: Final = TenantId(UUID(int=0))
+"""Whose log is the platform's own."""
 CLASSES: Final = ("operations", "legal", "platform")
 """The classes of details; who may see which is the policies' to say."""
+
+SEE_DETAIL: Final = "SeeDetail"
+READ_LOG: Final = "ReadLog"
+TAKE_EVIDENCE: Final = "TakeEvidence"
+"""Acts as the policies name them."""
+ENTRIES_SEARCHED: Final = "audit.entries.searched"
+EVIDENCE_TAKEN: Final = "audit.evidence.taken"
+ACCESS_DENIED: Final = "audit.access.denied"
+"""Acts as the log itself names them."""
+
+
+class Actor(Protocol):
+    """A principal acting in a session; the verified access token's actor is one."""
+
+    @property
+    def tenant(self) -> TenantId:
+        """The tenant."""
+
+    @property
+    def principal(self) -> PrincipalId:
+        """The person."""
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is acted on: its kind, its tenant, and the names of the facts that hold of it."""
+
+    kind: str
+    tenant: TenantId
+    holding: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +60,29 @@ class Criteria:
     matter: UUID | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+    def said(self) -> str:
+        """Return what was asked for as the text of a query, for those who investigate a reading."""
+        asked = {
+            "actor": self.actor,
+            "action": self.action,
+            "entity_kind": self.entity_kind,
+            "entity": self.entity,
+            "matter": self.matter,
+            "since": None if self.since is None else self.since.isoformat(),
+            "until": None if self.until is None else self.until.isoformat(),
+        }
+        return urlencode({name: value for name, value in asked.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """At most `limit` entries with an index below `size`, in order, from beyond the index `beyond` on."""
+
+    size: int
+    limit: int
+    beyond: int | None = None
+    newest_first: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +113,21 @@ class StoredDetail:
     entry: FoundEntry
     salt: bytes
 
+    def detail(self) -> detail.Detail:
+        """Return the detail as the leaf commits to it."""
+        entry = self.entry
+        return detail.Detail(
+            action=entry.action,
+            actor=detail.Actor(entry.actor_kind, _text_of(entry.actor_id), entry.actor_name),
+            outcome=entry.outcome,
+            visibility=entry.visibility,
+            count=entry.count,
+            approvals=tuple(map(str, entry.approvals)),
+            entities=tuple(detail.Entity(kind, name) for kind, name in entry.entities),
+            matter=_text_of(entry.matter),
+            runs=tuple(detail.Run(str(where), first, last) for where, first, last in entry.runs),
+        )
+
 
 class PublishedCheckpoint(NamedTuple):
     """A signed statement about the log of `size` entries: its root (32 bytes) and its note."""
@@ -70,3 +146,7 @@ class Reading(NamedTuple):
     log: TenantId
     said: str
     at: datetime
+
+
+def _text_of(identifier: UUID | None) -> str | None:
+    return None if identifier is None else str(identifier)

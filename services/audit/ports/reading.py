@@ -1,4 +1,4 @@
-"""What reading a log needs: a tenant's transaction."""
+"""What reading a log needs: a tenant's transaction, and the policies."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -9,12 +9,23 @@ from libs.kernel.denials import Denial
 from libs.kernel.ids import TenantId
 from libs.merkle.tiles import TileAt
 from services.audit.domain.reading import (
+    Actor,
     Criteria,
+    Facts,
     FoundEntry,
+    Page,
     PublishedCheckpoint,
     Reading,
     StoredDetail,
 )
+
+
+class Permissions(Protocol):
+    """Decides by the policies."""
+
+    def allows(self, actor: Actor, action: str, resource: Facts) -> bool:
+        """Return whether `actor` may do `action` to `resource`."""
+        ...
 
 
 class Fact(Protocol):
@@ -29,8 +40,8 @@ class Fact(Protocol):
 class LogReader(Protocol):
     """One log as it was published, and what its entries tell."""
 
-    async def find_checkpoint(self) -> PublishedCheckpoint | None:
-        """Return the largest checkpoint, None before the first."""
+    async def find_checkpoint(self, size: int | None = None) -> PublishedCheckpoint | None:
+        """Return the checkpoint of that size, or the largest; None when there is none."""
         ...
 
     async def checkpoints(self, after: int, limit: int) -> list[PublishedCheckpoint]:
@@ -45,22 +56,22 @@ class LogReader(Protocol):
         """Return these tiles. Raises LogDamaged when one that must be there is not."""
         ...
 
-    async def size(self) -> int:
-        """Return how many entries have an index."""
-        ...
-
     async def details(self, first: int, last: int, shown: Collection[str]) -> dict[int, StoredDetail]:
         """Return what the entries from `first` to `last` tell, of the classes `shown` alone."""
         ...
 
-    async def find_index(self, fact: UUID, shown: Collection[str]) -> int | None:
-        """Return the index of the entry of a fact, if its class is one of `shown`."""
+    async def find_index(self, fact: UUID, shown: Collection[str], size: int) -> int | None:
+        """Return the index, below `size`, of the entry of a fact, if its class is one of `shown`."""
         ...
 
-    async def search(
-        self, wanted: Criteria, shown: Collection[str], beyond: int | None, limit: int, *, newest_first: bool
-    ) -> list[FoundEntry]:
-        """Return entries of the classes `shown` that match, in order from beyond an index."""
+    async def find_index_naming(
+        self, kind: str, entity: str, shown: Collection[str], size: int
+    ) -> int | None:
+        """Return the index, below `size`, of the first entry of the classes `shown` that names an entity."""
+        ...
+
+    async def search(self, wanted: Criteria, shown: Collection[str], page: Page) -> list[FoundEntry]:
+        """Return entries of the classes `shown` that match."""
         ...
 
 

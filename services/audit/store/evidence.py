@@ -15,6 +15,9 @@ from services.audit.store.search import PostgresSearch, entry_of
 _LATEST: Final = """
 SELECT size, root, note FROM audit.checkpoint WHERE tenant = %s ORDER BY size DESC LIMIT 1
 """
+_CHECKPOINT: Final = """
+SELECT size, root, note FROM audit.checkpoint WHERE tenant = %s AND size = %s
+"""
 _CHECKPOINTS: Final = """
 SELECT size, root, note FROM audit.checkpoint WHERE tenant = %s AND size > %s ORDER BY size LIMIT %s
 """
@@ -29,7 +32,6 @@ _ROOTS: Final = """
 SELECT number, hashes FROM audit.tile
  WHERE tenant = %s AND level = %s AND number >= %s AND number < %s ORDER BY number
 """
-_SIZE: Final = "SELECT sequenced FROM audit.log WHERE tenant = %s"
 _DETAILS: Final = """
 SELECT e.index, e.fact, e.source, d.at, d.action, d.visibility, d.actor_kind, d.actor_id, d.actor_name,
        d.outcome, d.count, d.matter, d.approvals, d.runs, d.salt
@@ -46,20 +48,18 @@ class PostgresEvidence:
         self._tx = tx
         self._tenant = tenant
 
-    async def find_checkpoint(self) -> PublishedCheckpoint | None:
-        """Return the largest checkpoint, None before the first."""
-        row = await self._tx.fetch_one(_LATEST, (self._tenant,))
+    async def find_checkpoint(self, size: int | None = None) -> PublishedCheckpoint | None:
+        """Return the checkpoint of that size, or the largest; None when there is none."""
+        if size is None:
+            row = await self._tx.fetch_one(_LATEST, (self._tenant,))
+        else:
+            row = await self._tx.fetch_one(_CHECKPOINT, (self._tenant, size))
         return None if row is None else _checkpoint_of(row)
 
     async def checkpoints(self, after: int, limit: int) -> list[PublishedCheckpoint]:
         """Return the checkpoints of sizes beyond `after`, smallest first."""
         rows = await self._tx.fetch_all(_CHECKPOINTS, (self._tenant, after, limit))
         return [_checkpoint_of(row) for row in rows]
-
-    async def size(self) -> int:
-        """Return how many entries have an index."""
-        row = await self._tx.fetch_one(_SIZE, (self._tenant,))
-        return 0 if row is None else row.sequenced
 
     async def leaves(self, first: int, count: int) -> list[bytes]:
         """Return `count` leaves from the index `first` on, in order. Raises LogDamaged at a gap."""

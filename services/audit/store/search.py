@@ -7,17 +7,22 @@ from uuid import UUID
 
 from libs.db.pool import Row, Transaction
 from libs.kernel.ids import TenantId
-from services.audit.domain.reading import Criteria, FoundEntry
+from services.audit.domain.reading import Criteria, FoundEntry, Page
 
 _SEARCH: Final = """
 SELECT e.index, e.fact, e.source, d.at, d.action, d.visibility, d.actor_kind, d.actor_id, d.actor_name,
        d.outcome, d.count, d.matter, d.approvals, d.runs
   FROM audit.detail d JOIN audit.entry e ON e.tenant = d.tenant AND e.index = d.index
- WHERE d.tenant = %(tenant)s AND d.visibility = ANY(%(shown)s::text[])
+ WHERE d.tenant = %(tenant)s AND d.visibility = ANY(%(shown)s::text[]) AND d.index < %(size)s
 """
 _INDEX_OF: Final = """
 SELECT d.index FROM audit.entry e JOIN audit.detail d ON d.tenant = e.tenant AND d.index = e.index
- WHERE e.tenant = %s AND e.fact = %s AND d.visibility = ANY(%s::text[])
+ WHERE e.tenant = %s AND e.fact = %s AND d.visibility = ANY(%s::text[]) AND d.index < %s
+ ORDER BY d.index LIMIT 1
+"""
+_INDEX_NAMING: Final = """
+SELECT d.index FROM audit.detail_entity x JOIN audit.detail d ON d.tenant = x.tenant AND d.index = x.index
+ WHERE x.tenant = %s AND x.kind = %s AND x.id = %s AND d.visibility = ANY(%s::text[]) AND d.index < %s
  ORDER BY d.index LIMIT 1
 """
 _ENTITIES: Final = """
@@ -53,28 +58,34 @@ class PostgresSearch:
         self._tx = tx
         self._tenant = tenant
 
-    async def find_index(self, fact: UUID, shown: Collection[str]) -> int | None:
-        """Return the index of the entry of a fact, if its class is one of `shown`."""
-        row = await self._tx.fetch_one(_INDEX_OF, (self._tenant, fact, sorted(shown)))
+    async def find_index(self, fact: UUID, shown: Collection[str], size: int) -> int | None:
+        """Return the index, below `size`, of the entry of a fact, if its class is one of `shown`."""
+        row = await self._tx.fetch_one(_INDEX_OF, (self._tenant, fact, sorted(shown), size))
         return None if row is None else row.index
 
-    async def search(
-        self, wanted: Criteria, shown: Collection[str], beyond: int | None, limit: int, *, newest_first: bool
-    ) -> list[FoundEntry]:
-        """Return entries of the classes `shown` that match, in order from beyond an index."""
+    async def find_index_naming(
+        self, kind: str, entity: str, shown: Collection[str], size: int
+    ) -> int | None:
+        """Return the index, below `size`, of the first entry of the classes `shown` that names an entity."""
+        row = await self._tx.fetch_one(_INDEX_NAMING, (self._tenant, kind, entity, sorted(shown), size))
+        return None if row is None else row.index
+
+    async def search(self, wanted: Criteria, shown: Collection[str], page: Page) -> list[FoundEntry]:
+        """Return entries of the classes `shown` that match, in the order of the page."""
         conditions, parameters = _conditions_of(wanted)
-        if beyond is not None:
-            conditions.append("d.index < %(beyond)s" if newest_first else "d.index > %(beyond)s")
+        if page.beyond is not None:
+            conditions.append("d.index < %(beyond)s" if page.newest_first else "d.index > %(beyond)s")
         narrowed = "".join([f" AND {condition}" for condition in conditions])
-        order = " ORDER BY d.index DESC" if newest_first else " ORDER BY d.index"
+        order = " ORDER BY d.index DESC" if page.newest_first else " ORDER BY d.index"
         rows = await self._tx.fetch_all(
             _SEARCH + narrowed + order + " LIMIT %(limit)s",
             {
                 **parameters,
                 "tenant": self._tenant,
                 "shown": sorted(shown),
-                "beyond": beyond,
-                "limit": limit,
+                "size": page.size,
+                "beyond": page.beyond,
+                "limit": page.limit,
             },
         )
         entities = await self.entities_of([row.index for row in rows])

@@ -17,7 +17,7 @@ from libs.kernel.randomness import SystemRandomness
 from libs.merkle.hashing import leaf_hash
 from libs.merkle.tiles import TileAt
 from services.audit.domain.errors import LogDamaged
-from services.audit.domain.reading import Criteria, Reading
+from services.audit.domain.reading import Criteria, Page, Reading
 from services.audit.store.reading import PostgresReadings
 
 OURS, THEIRS = TenantId(UUID(int=1)), TenantId(UUID(int=2))
@@ -82,9 +82,11 @@ async def readings(database):
     await pool.close()
 
 
-async def indices(readings, wanted=None, shown=BOTH, *, tenant=OURS, beyond=None, limit=10, newest=False):
+async def indices(
+    readings, wanted=None, shown=BOTH, *, tenant=OURS, size=10, beyond=None, limit=10, newest=False
+):
     async with readings.begin(tenant) as tx:
-        found = await tx.log.search(wanted or Criteria(), shown, beyond, limit, newest_first=newest)
+        found = await tx.log.search(wanted or Criteria(), shown, Page(size, limit, beyond, newest))
     return [entry.index for entry in found]
 
 
@@ -116,6 +118,14 @@ async def test_a_page_goes_on_behind_the_last_in_both_directions(readings):
     assert await indices(readings, beyond=3, limit=2, newest=True) == [2, 1]
 
 
+async def test_no_entry_beyond_the_size_is_found(readings):
+    assert await indices(readings, size=2) == [0, 1]
+    async with readings.begin(OURS) as tx:
+        assert await tx.log.find_index_naming("session", "a", BOTH, 4) == 3
+        assert await tx.log.find_index_naming("session", "a", BOTH, 3) is None
+        assert await tx.log.find_index_naming("hold", "h", ("operations",), 4) is None
+
+
 async def test_entities_come_in_the_order_in_which_they_were_told(readings):
     async with readings.begin(OURS) as tx:
         stored = (await tx.log.details(0, 0, BOTH))[0]
@@ -126,14 +136,15 @@ async def test_entities_come_in_the_order_in_which_they_were_told(readings):
 async def test_no_detail_and_no_index_is_told_of_a_class_that_is_not_shown(readings):
     async with readings.begin(OURS) as tx:
         assert sorted(await tx.log.details(0, 3, ("operations",))) == [0, 2, 3]
-        assert await tx.log.find_index(fact(OURS, 1), ("operations",)) is None
-        assert await tx.log.find_index(fact(OURS, 1), ("legal",)) == 1
+        assert await tx.log.find_index(fact(OURS, 1), ("operations",), 4) is None
+        assert await tx.log.find_index(fact(OURS, 1), ("legal",), 2) == 1
+        assert await tx.log.find_index(fact(OURS, 1), ("legal",), 1) is None
 
 
 async def test_a_tenant_sees_nothing_of_another(readings):
     assert await indices(readings, tenant=THEIRS) == [0]
     async with readings.begin(THEIRS) as tx:
-        assert await tx.log.find_index(fact(OURS, 0), BOTH) is None
+        assert await tx.log.find_index(fact(OURS, 0), BOTH, 4) is None
         with pytest.raises(LogDamaged):
             await tx.log.leaves(0, 2)
 
