@@ -18,6 +18,7 @@ SEE_DETAIL: Final = "SeeDetail"
 READ_LOG: Final = "ReadLog"
 TAKE_EVIDENCE: Final = "TakeEvidence"
 """Acts as the policies name them."""
+LOG_READ: Final = "audit.log.read"
 ENTRIES_SEARCHED: Final = "audit.entries.searched"
 EVIDENCE_TAKEN: Final = "audit.evidence.taken"
 ACCESS_DENIED: Final = "audit.access.denied"
@@ -138,7 +139,7 @@ class PublishedCheckpoint(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A read of a log that is an act of its own: who did what, and what of."""
+    """A read of a log that is an act of its own: who did what, what of, and how often (within a minute)."""
 
     reading: UUID
     principal: PrincipalId | None
@@ -146,6 +147,7 @@ class Reading(NamedTuple):
     log: TenantId
     said: str
     at: datetime
+    times: int = 1
 
 
 def _text_of(identifier: UUID | None) -> str | None:

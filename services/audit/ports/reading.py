@@ -83,8 +83,8 @@ class Transaction(Protocol):
         """The tenant's log."""
         ...
 
-    async def record_reading(self, reading: Reading, fact: Fact) -> None:
-        """Keep a read and publish its fact: the last thing in a transaction, for it locks the outbox."""
+    async def record_readings(self, readings: Sequence[tuple[Reading, Fact]]) -> None:
+        """Keep reads and publish their facts: the last thing in a transaction, for it locks the outbox."""
         ...
 
     async def record_denials(self, denials: Sequence[tuple[UUID, Denial, Fact]]) -> None:

@@ -18,8 +18,8 @@ from services.audit.store.search import PostgresSearch
 
 SCHEMA: Final = "audit"
 _READING: Final = """
-INSERT INTO audit.reading (tenant, act, principal, action, log, said, at)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
+INSERT INTO audit.reading (tenant, act, principal, action, log, said, at, count)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 """
 _DENIAL: Final = """
 INSERT INTO audit.denial (tenant, act, principal, denied, minute, count) VALUES (%s, %s, %s, %s, %s, %s)
@@ -41,21 +41,23 @@ class PostgresReading:
         self._ids = ids
         self.log = PostgresLog(tx, tenant)
 
-    async def record_reading(self, reading: Reading, fact: Fact) -> None:
-        """Keep a read and publish its fact: the last statement of the transaction."""
-        await self._tx.execute(
-            _READING,
-            (
-                self._tenant,
-                reading.reading,
-                reading.principal,
-                reading.action,
-                reading.log,
-                reading.said,
-                reading.at,
-            ),
-        )
-        await append(self._tx, SCHEMA, [self._record_of(fact)])
+    async def record_readings(self, readings: Sequence[tuple[Reading, Fact]]) -> None:
+        """Keep reads and publish their facts: the last statements of the transaction."""
+        for reading, _ in readings:
+            await self._tx.execute(
+                _READING,
+                (
+                    self._tenant,
+                    reading.reading,
+                    reading.principal,
+                    reading.action,
+                    reading.log,
+                    reading.said,
+                    reading.at,
+                    reading.times,
+                ),
+            )
+        await append(self._tx, SCHEMA, [self._record_of(fact) for _, fact in readings])
 
     async def record_denials(self, denials: Sequence[tuple[UUID, Denial, Fact]]) -> None:
         """Keep denials and publish their facts: the last statement of the transaction."""

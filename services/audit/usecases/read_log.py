@@ -1,12 +1,14 @@
 """Read a log as what it is made of: checkpoints, tiles, bundles of leaves, and proofs.
 
-None of it identifies anybody, and whoever follows a log reads it all the time: these reads are not told of.
+None of it identifies anybody, and whoever follows a log reads it all the time: such reads are told of
+together, by reader and minute.
 """
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from libs.kernel.denials import Denials
 from libs.kernel.ids import TenantId
 from libs.merkle.errors import TileRefused
 from libs.merkle.tile_proofs import (
@@ -44,15 +46,17 @@ class Proof(NamedTuple):
 class ReadLog:
     """Gives those who may read all of a log, their tenant's or the platform's, what it is made of.
 
-    Every method raises EntryNotFound for everybody else, and LogDamaged where the log is not whole.
+    Every method raises EntryNotFound for everybody else, and LogDamaged where the log is not whole. `reads`
+    counts who reads which log.
     """
 
     database: Database
     access: Access
+    reads: Denials
 
     async def checkpoint(self, actor: Actor, log: TenantId) -> PublishedCheckpoint:
         """Return the largest checkpoint. Raises EntryNotFound before the first."""
-        self.access.access_log(actor, log, READ_LOG)
+        self._access(actor, log)
         async with self.database.begin(log) as tx:
             found = await tx.log.find_checkpoint()
         if found is None:
@@ -63,13 +67,13 @@ class ReadLog:
         self, actor: Actor, log: TenantId, after: int, limit: int
     ) -> list[PublishedCheckpoint]:
         """Return up to `limit` checkpoints of sizes beyond `after`, smallest first."""
-        self.access.access_log(actor, log, READ_LOG)
+        self._access(actor, log)
         async with self.database.begin(log) as tx:
             return await tx.log.checkpoints(after, limit)
 
     async def resource(self, actor: Actor, log: TenantId, path: str) -> Resource:
         """Return what lies at `path` (`tile/…`). Raises EntryNotFound beyond the largest checkpoint."""
-        self.access.access_log(actor, log, READ_LOG)
+        self._access(actor, log)
         at = _named(path)
         level = at.level if isinstance(at, TileAt) else 0
         async with self.database.begin(log) as tx:
@@ -108,6 +112,11 @@ class ReadLog:
             lambda source, size: consistency_from_tiles(source, first, size),
         )
 
+    def _access(self, actor: Actor, log: TenantId) -> None:
+        """Return if the actor may read that log, and count that he does. Raises EntryNotFound."""
+        self.access.access_log(actor, log, READ_LOG)
+        self.reads.note(actor.tenant, actor.principal, str(log))
+
     async def _proof(
         self,
         actor: Actor,
@@ -117,7 +126,7 @@ class ReadLog:
         tiles_for: Callable[[int, int], Collection[TileAt]],
         proof_from: Callable[[HashSource, int], list[bytes]],
     ) -> Proof:
-        self.access.access_log(actor, log, READ_LOG)
+        self._access(actor, log)
         async with self.database.begin(log) as tx:
             covered = await _size_of(tx.log)
             size = covered if size is None else size

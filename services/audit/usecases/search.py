@@ -47,7 +47,7 @@ class SearchEntries:
             beyond = None if after is None else await _index_of(tx.log, after, shown, size)
             page = Page(size, limit + 1, beyond, newest_first)
             found = await tx.log.search(wanted, shown, page)
-            await tx.record_reading(reading, fact_of_reading(reading))
+            await tx.record_readings([(reading, fact_of_reading(reading))])
         entries = found[:limit]
         following = entries[-1].fact if len(found) > limit else None
         return FoundPage(entries, following, self.access.sees_indices(actor))

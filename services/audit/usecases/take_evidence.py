@@ -111,7 +111,7 @@ class TakeEvidence:
         )
         async with self.database.begin(actor.tenant) as tx:
             yield tx
-            await tx.record_reading(reading, fact_of_reading(reading))
+            await tx.record_readings([(reading, fact_of_reading(reading))])
 
 
 async def _checkpoint_of(log: LogReader, size: int | None) -> PublishedCheckpoint:

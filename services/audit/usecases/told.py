@@ -15,6 +15,7 @@ def fact_of_reading(reading: Reading) -> AuditFact:
         actor=Actor(kind="principal", id=reading.principal),
         at=reading.at,
         entities=(Entity(kind="log", id=str(reading.log)),),
+        count=reading.times,
     )
 
 

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import jsonschema  # type: ignore[import-untyped]  # publishes no types
+import psycopg
 import pytest
 
 from libs.authn.actor import Actor
@@ -38,6 +39,7 @@ from services.audit.store.reading import PostgresReadings
 from services.audit.usecases.access import Access
 from services.audit.usecases.denials import RecordDenials
 from services.audit.usecases.read_log import ReadLog
+from services.audit.usecases.record_reads import RecordReads
 from services.audit.usecases.search import SearchEntries
 from services.audit.usecases.take_evidence import TakeEvidence
 from tests.integration.audit.logs import NOW, TRUST, Logs, act, logs_in
@@ -76,8 +78,8 @@ class Door:
 
     http: httpx.AsyncClient
     logs: Logs
-    denials: Denials
     record_denials: RecordDenials
+    record_reads: RecordReads
     base: str = field(default="/audit/v1")
 
     async def get(self, path: str, role: str = "auditor", tenant: TenantId = OURS) -> httpx.Response:
@@ -106,13 +108,13 @@ async def door(database_of: Callable[[str], ServiceDatabase]) -> AsyncIterator[D
     ids = SystemIds(clock, SystemRandomness())
     pool = TenantDatabase(database.dsn("audit_app"), "audit")
     await pool.open()
-    readings, denials = PostgresReadings(pool, clock, ids), Denials(clock)
+    readings, denials, reads = PostgresReadings(pool, clock, ids), Denials(clock), Denials(clock)
     access = Access(Authorizer(Path("policies/authz")), denials)
     routes = read_routes(
         "/audit/v1",
         verifier=Badges(),
         revocations=Badges(),
-        read_log=ReadLog(readings, access),
+        read_log=ReadLog(readings, access, reads),
         search=SearchEntries(readings, access, clock, ids),
         take_evidence=TakeEvidence(readings, access, clock, ids),
     )
@@ -122,7 +124,7 @@ async def door(database_of: Callable[[str], ServiceDatabase]) -> AsyncIterator[D
         logs_in(database) as logs,
         httpx.AsyncClient(transport=transport, base_url="http://audit") as http,
     ):
-        yield Door(http, logs, denials, RecordDenials(readings, denials, ids))
+        yield Door(http, logs, RecordDenials(readings, denials, ids), RecordReads(readings, reads, ids))
     await pool.close()
 
 
@@ -428,6 +430,36 @@ async def test_denials_are_told_by_reader_and_minute(door: Door) -> None:
     )
     assert {(fact["action"], fact["outcome"]) for fact in door.told()} == {("audit.access.denied", "refused")}
     assert len(door.told()) == 3
+
+
+async def test_reads_of_a_log_are_told_by_reader_log_and_minute_to_the_readers_own(door: Door) -> None:
+    await grown(door, more=1)
+    for path in ("/checkpoint", "/tile/entries/000.p/3", "/tile/nothing", "/platform/checkpoint"):
+        await door.get(path)
+    await door.record_reads()
+    assert door.told() == []  # their minute is not over
+    await door.record_reads(everything=True)
+    rows = door.logs.rows("SELECT tenant, principal, action, log, count, said FROM audit.reading")
+    assert sorted(rows, key=lambda row: row[4]) == [
+        (OURS, READER, "audit.log.read", PLATFORM, 1, ""),
+        (OURS, READER, "audit.log.read", OURS, 3, ""),
+    ]
+    assert sorted((fact["entities"][0]["id"], fact.get("count", 1)) for fact in door.told()) == sorted(
+        [(str(PLATFORM), 1), (str(OURS), 3)]
+    )
+
+
+async def test_counts_that_cannot_be_written_are_kept(door: Door) -> None:
+    await door.get("/checkpoint")
+    await door.get("/checkpoint", "it_admin")
+    door.logs.rows("ALTER TABLE audit.outbox RENAME TO away")
+    for record in (door.record_reads, door.record_denials):
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            await record(everything=True)
+    door.logs.rows("ALTER TABLE audit.away RENAME TO outbox")
+    for record in (door.record_reads, door.record_denials):
+        await record(everything=True)
+    assert sorted(fact["action"] for fact in door.told()) == ["audit.access.denied", "audit.log.read"]
 
 
 async def test_the_catalogue_and_the_schemas_are_for_everybody_and_all_else_is_for_who_signed_in(

@@ -167,7 +167,7 @@ def reading_of(ids, clock):
 async def record_and_fail(readings, reading, told):
     """Record a read in a transaction that does not commit."""
     async with readings.begin(OURS) as tx:
-        await tx.record_reading(reading, told)
+        await tx.record_readings([(reading, told)])
         raise RuntimeError
 
 
@@ -176,7 +176,7 @@ async def test_a_read_and_its_fact_stand_together_or_not_at_all(readings, databa
     ids = SystemIds(clock, SystemRandomness())
     reading, told = reading_of(ids, clock)
     async with readings.begin(OURS) as tx:
-        await tx.record_reading(reading, told)
+        await tx.record_readings([(reading, told)])
     with pytest.raises(RuntimeError):
         await record_and_fail(readings, *reading_of(ids, clock))
     with psycopg.connect(database.admin_dsn.reveal()) as admin:
