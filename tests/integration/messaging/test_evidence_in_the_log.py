@@ -3,42 +3,46 @@
 import base64
 import json
 from collections.abc import AsyncIterator, Callable
-from uuid import UUID
 
 import httpx
 import pytest
 from fastapi import APIRouter, Response
 
 from libs.authn.actor import Actor
+from libs.authz.authorizer import Authorizer
 from libs.client.api import Api
+from libs.client.errors import Refused
 from libs.client.evidence import Bearer, Evidence
 from libs.contracts.facts import MessagingFact
+from libs.db.pool import TenantDatabase
 from libs.events.records import StreamRecord
-from libs.evidence.bundle import act_bundle
-from libs.evidence.detail import parse_detail
-from libs.evidence.errors import EvidenceRefused
 from libs.evidence.trust import dump_trust
 from libs.evidence.verify import verify_bundle
 from libs.host.app import create_app
 from libs.kernel.clock import SystemClock
-from libs.kernel.ids import TenantId
+from libs.kernel.denials import Denials
+from libs.kernel.ids import SystemIds, TenantId
 from libs.kernel.randomness import SystemRandomness
-from libs.merkle.checkpoint import parse_checkpoint
-from libs.merkle.note import parse_note
-from libs.merkle.tile_proofs import inclusion_from_tiles, tiles_for_inclusion
+from services.audit.edge.http import read_routes
+from services.audit.edge.problems import PROBLEMS as AUDIT_PROBLEMS
 from services.audit.edge.stream import fact_door
 from services.audit.store.journal import PostgresJournal
-from services.audit.store.log_source import open_log
+from services.audit.store.reading import PostgresReadings
+from services.audit.usecases.access import Access
+from services.audit.usecases.read_log import ReadLog
+from services.audit.usecases.search import SearchEntries
+from services.audit.usecases.take_evidence import TakeEvidence
 from services.messaging.edge.http import evidence_routes
 from services.messaging.edge.problems import PROBLEMS
 from services.messaging.wiring import PREFIX
 from tests.integration.audit.logs import TRUST, Logs, logs_in
-from tests.integration.messaging.gateways import Gateway
+from tests.integration.messaging.gateways import Gateway, person
 from tests.integration.messaging.test_evidence import SECRET, busy
 from tests.integration.messaging.test_evidence_routes import Known
-from tests.support.engines import ServiceDatabase
+from tests.support.engines import ROOT, ServiceDatabase
 
 Three = tuple[Actor, Actor, Actor]
+POLICIES = ROOT / "policies" / "authz"
 
 
 async def publish(gateway: Gateway, logs: Logs) -> None:
@@ -56,26 +60,9 @@ async def publish(gateway: Gateway, logs: Logs) -> None:
     await logs.integrate()
 
 
-def log_routes(logs: Logs, tenant: TenantId) -> APIRouter:
-    """Return the log's evidence of commits, and the trusted keys, as their services show them."""
+def trust_routes() -> APIRouter:
+    """Return the trusted keys as keys shows them."""
     router = APIRouter()
-
-    @router.get("/audit/v1/evidence/entities/commit/{commit}")
-    async def commit(commit: UUID, size: int | None = None) -> Response:
-        ((index,),) = logs.rows(
-            "SELECT min(index) FROM audit.detail_entity WHERE kind = 'commit' AND id = %s", str(commit)
-        )
-        with open_log(logs.database.dsn("audit_app"), tenant) as log:
-            notes = [*log.checkpoints(), log.checkpoint()]
-            sizes = {parse_checkpoint(parse_note(note).text).size: note for note in notes}
-            under = size or log.published()
-            fetched = {at: log.tile(at) for at in tiles_for_inclusion(index, under)}
-            proof = inclusion_from_tiles(fetched.__getitem__, index, under)
-            entry = log.entry(index)
-        assert entry.detail is not None
-        detail = parse_detail(entry.detail.detail)
-        bundle = act_bundle(entry.leaf, proof, sizes[under], detail=detail, salt=entry.detail.salt)
-        return Response(bundle, media_type="application/json")
 
     @router.get("/keys/v1/trust.json")
     async def trust() -> Response:
@@ -92,16 +79,35 @@ async def logs(database_of: Callable[[str], ServiceDatabase]) -> AsyncIterator[L
 
 @pytest.fixture
 async def evidence(one: Gateway, people: Three, logs: Logs) -> AsyncIterator[Evidence]:
-    """Give the SDK of the first of the people, who may read the log too."""
-    known = Known(*people)
-    messaging = evidence_routes(
-        PREFIX, verifier=known, revocations=known, take_evidence=one.core.take_evidence
-    )
-    routers = [messaging, log_routes(logs, people[0].tenant)]
-    app = create_app("messaging", title="Trial", prefix=PREFIX, routers=routers, problems=PROBLEMS)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
+    """Give the SDK: the first of the people reads the conversation, and an auditor the log."""
+    ada, auditor = people[0], person(people[0].tenant, ["auditor"])
+    known = Known(ada, auditor)
+    clock = SystemClock()
+    ids = SystemIds(clock, SystemRandomness())
+    reading = TenantDatabase(logs.database.dsn("audit_app"), "reading")
+    readings = PostgresReadings(reading, clock, ids)
+    access = Access(Authorizer(POLICIES), Denials(clock))
+    routers = [
+        evidence_routes(PREFIX, verifier=known, revocations=known, take_evidence=one.core.take_evidence),
+        read_routes(
+            "/audit/v1",
+            verifier=known,
+            revocations=known,
+            read_log=ReadLog(readings, access, Denials(clock)),
+            search=SearchEntries(readings, access, clock, ids),
+            take_evidence=TakeEvidence(readings, access, clock, ids),
+        ),
+        trust_routes(),
+    ]
+    problems = {**PROBLEMS, **AUDIT_PROBLEMS}
+    app = create_app("messaging", title="Trial", prefix=PREFIX, routers=routers, problems=problems)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    await reading.open()
+    async with httpx.AsyncClient(transport=transport) as http:
         api = Api("http://muniment.test", http)
-        yield Evidence(Bearer(api, str(people[0].principal)), SystemClock())
+        reader, control = Bearer(api, str(ada.principal)), Bearer(api, str(auditor.principal))
+        yield Evidence(control, clock, reader=reader)
+    await reading.close()
 
 
 async def test_what_was_said_is_proved_to_a_stranger(
@@ -137,7 +143,8 @@ async def test_a_log_that_somebody_wrote_over_proves_nothing(
     }
     for change, back in changes.items():
         logs.rows(change)
-        with pytest.raises(EvidenceRefused):
+        with pytest.raises(Refused) as refused:  # whoever shows it looks at it first
             await evidence.conversation(plans, 1, 15)
+        assert refused.value.problem.code == "log-damaged"
         logs.rows(back)
     verify_bundle(await evidence.conversation(plans, 1, 15), TRUST)
