@@ -84,7 +84,7 @@ class Platform:
         reading = Reading(IDS.uuid7(), PrincipalId(uuid4()), SEARCHED, tenant, "", NOW)
         fact = AuditFact(act=reading.reading, action=SEARCHED, actor=ACTOR, at=NOW)
         async with self.readings.begin(tenant) as tx:
-            await tx.record_reading(reading, fact)
+            await tx.record_readings([(reading, fact)])
 
     async def unwrap(self, tenant: TenantId) -> None:
         """Give out a key, as keys does it."""
