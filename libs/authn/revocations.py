@@ -201,7 +201,7 @@ class RevocationFeed:
         *,
         subscribe: Callable[[], AsyncIterator[bytes]],
         poll: Callable[[int | None], Awaitable[Announcement]],
-        on_revoked: Callable[[Revocation], None],
+        on_revoked: Callable[[Revocation], None] = lambda _revocation: None,
         on_lost: Callable[[], None] = lambda: None,
         tick_seconds: float = 0.1,
     ) -> None:

@@ -3,12 +3,18 @@
 import base64
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from redis.asyncio import Redis
 
+from libs.authn.jwks import JwksKeySource
+from libs.authn.redis_announcements import announcements_of
+from libs.authn.revocations import Announcement, RevocationFeed, RevocationView, decode_announcement
 from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
+from libs.authn.tokens import TokenVerifier
+from libs.authz.authorizer import Authorizer
 from libs.contracts.internal import LeaseSigningKey, SigningKeyLease
 from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase
@@ -22,13 +28,17 @@ from libs.host.clients import ServiceClient
 from libs.host.outbox import outbox_routes
 from libs.host.owners import gaps_of, reports_to
 from libs.kernel.clock import Clock, SystemClock
+from libs.kernel.denials import Denials
+from libs.kernel.errors import DomainError
 from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
+from libs.telemetry.logs import get_logger
 from libs.telemetry.metrics import Metrics
 from services.audit.adapters.acts import COUNTING_SECONDS, SourceActs, peer_acts
 from services.audit.adapters.alarm import GaugesAndErrors
 from services.audit.adapters.checkpoint_key import LeasedCheckpointKey
 from services.audit.adapters.prometheus import IntegrationSigns
+from services.audit.edge.http import read_routes
 from services.audit.edge.operator import operator_routes
 from services.audit.edge.problems import PROBLEMS
 from services.audit.edge.stream import fact_door
@@ -37,11 +47,21 @@ from services.audit.store.acts import ACTS
 from services.audit.store.books import PostgresBooks
 from services.audit.store.journal import PostgresJournal
 from services.audit.store.ledger import PostgresLedgers
+from services.audit.store.reading import PostgresReadings
+from services.audit.usecases.access import Access
+from services.audit.usecases.denials import RecordDenials
 from services.audit.usecases.integrate import Integrate
+from services.audit.usecases.read_log import ReadLog
 from services.audit.usecases.reconcile import Reconcile
+from services.audit.usecases.record_reads import RecordReads
+from services.audit.usecases.search import SearchEntries
+from services.audit.usecases.take_evidence import TakeEvidence
 
 SERVICE: Final = "audit"
 PREFIX: Final = "/audit/v1"
+POLICIES: Final = Path(__file__).parents[2] / "policies" / "authz"
+_READS_SECONDS: Final = 2.0
+"""How often it is looked for reads and denials whose minute is over."""
 _SEQUENCER_CONNECTIONS: Final = 8
 """One that holds the integrator's lock, one for each source that is projected, and some to count with."""
 
@@ -70,6 +90,14 @@ class _World:
             "keys": settings.keys_url,
             "messaging": settings.messaging_url,
         }
+        self.revocations = RevocationView(clock)
+        self.feed = RevocationFeed(
+            self.revocations, clock, subscribe=lambda: announcements_of(self.redis), poll=self._poll
+        )
+        self.readings = PostgresReadings(self.reading, clock, self.ids)
+        self.denials, self.reads = Denials(clock), Denials(clock)
+        self.record_denials = RecordDenials(self.readings, self.denials, self.ids)
+        self.record_reads = RecordReads(self.readings, self.reads, self.ids)
         self.owners = {source: ServiceClient(url, source, signer) for source, url in urls.items()}
         self.counted = {
             source: ServiceClient(url, source, signer, timeout_seconds=COUNTING_SECONDS)
@@ -99,6 +127,23 @@ class _World:
             clock,
         )
 
+    async def _poll(self, after: int | None) -> Announcement:
+        params = {} if after is None else {"after": after}
+        answer = await self.owners["identity"].fetch_bytes("/internal/revocations", params)
+        return decode_announcement(answer)
+
+    async def fetch_token_keys(self) -> bytes:
+        """Return the JWK set that the keys service publishes."""
+        return await self.owners["keys"].fetch_bytes("/keys/v1/jwks.json")
+
+    async def end_reads(self) -> None:
+        """Write the reads and denials of the running minute too, before the databases are let go."""
+        for record in (self.record_denials, self.record_reads):
+            try:
+                await record(everything=True)
+            except DomainError as error:
+                get_logger().warning("the last reads are not written", reason=type(error).__name__)
+
     async def _lease(self) -> SigningKeyLease:
         path = "/internal/signing-keys/checkpoints/lease"
         return await self.owners["keys"].call(path, LeaseSigningKey(), SigningKeyLease)
@@ -122,6 +167,10 @@ class _World:
             metrics=self.metrics,
         )
 
+    async def knows_revocations(self) -> bool:
+        """Say whether it is known which sessions were revoked."""
+        return self.revocations.is_fresh()
+
     async def database_answers(self) -> bool:
         """Say whether PostgreSQL answers."""
         async with self.publishing.begin() as tx:
@@ -137,6 +186,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         title="Muniment audit",
         prefix=PREFIX,
         routers=[
+            _reading_routes(world),
             operator_routes(world.peers, world.reconcile),
             outbox_routes(SERVICE, world.publishing, world.peers),
         ],
@@ -145,11 +195,26 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         readiness={
             "database": world.database_answers,
             "checkpoint key": world.signs.has_key,
+            "revocations": world.knows_revocations,
             "publisher, projectors and integrator": background.runs,
         },
         metrics=world.metrics,
         ids=world.ids,
         clock=world.clock,
+    )
+
+
+def _reading_routes(world: _World) -> APIRouter:
+    """Return what people and their tools call."""
+    readings, clock, ids = world.readings, world.clock, world.ids
+    access = Access(Authorizer(POLICIES), world.denials)
+    return read_routes(
+        PREFIX,
+        verifier=TokenVerifier(JwksKeySource(world.fetch_token_keys, clock), clock),
+        revocations=world.revocations,
+        read_log=ReadLog(readings, access, world.reads),
+        search=SearchEntries(readings, access, clock, ids),
+        take_evidence=TakeEvidence(readings, access, clock, ids),
     )
 
 
@@ -168,7 +233,11 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
             stack.push_async_callback(world.redis.aclose)
             for client in (*world.owners.values(), *world.counted.values()):
                 stack.push_async_callback(client.close)
+            stack.push_async_callback(world.end_reads)
             await stack.enter_async_context(background)
+            background.keep(world.feed.run)
+            background.every(lambda: _READS_SECONDS, world.record_denials)
+            background.every(lambda: _READS_SECONDS, world.record_reads)
             background.keep(world.publisher.run)
             background.keep(world.integrate.run)
             for source in (*world.owners, SERVICE):
