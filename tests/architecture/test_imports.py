@@ -22,6 +22,8 @@ BREACHES = [
     ("client-stands-alone", "libs.client.planted", "psycopg"),
     ("libs-drivers", "libs.contracts.planted", "fastapi"),
     ("libs-drivers", "libs.authn.planted", "redis"),
+    ("libs-drivers", "libs.disposition.planted", "psycopg"),
+    ("disposition-decides-alone", "libs.disposition.planted", "libs.merkle"),
     ("services-apart", "services.identity.domain.planted", "services.messaging.domain"),
     ("services-apart", "services.keys.wiring", "services.identity.wiring"),
     ("services-apart", "services.billing", None),
