@@ -31,7 +31,7 @@ from libs.kernel.denials import Denials
 from libs.kernel.ids import DeviceId, PrincipalId, SessionId, SystemIds, TenantId
 from libs.kernel.randomness import SystemRandomness
 from libs.merkle.hashing import leaf_hash
-from libs.merkle.tiles import parse_bundle
+from libs.merkle.tiles import parse_bundle, tile_root
 from libs.merkle.verify import verify_consistency, verify_inclusion
 from services.audit.edge.http import read_routes
 from services.audit.edge.problems import PROBLEMS
@@ -167,6 +167,7 @@ async def test_the_log_is_served_as_checkpoints_tiles_and_proofs_that_hold(door:
     assert "immutable" in full.headers["cache-control"]
     assert partial.headers["cache-control"] == "no-store"
     assert (await door.get("/tile/0/000")).content == b"".join(leaf_hash(leaf) for leaf in leaves[:256])
+    assert (await door.get("/tile/1/000.p/1")).content == tile_root((await door.get("/tile/0/000")).content)
     for index in (0, 255, 301):
         proof = await door.shown(f"/proofs/inclusion?index={index}")
         path = [base64.b64decode(each) for each in proof["proof"]]
