@@ -64,6 +64,9 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
 """What an entry consists of in PostgreSQL."""
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+Rows = Sequence[tuple[Any, ...]]
+Way = Callable[[Connection, str, Rows], None]
+"""How rows of a table are inserted."""
 
 
 class PlainRows:
@@ -73,20 +76,20 @@ class PlainRows:
         """Insert by `connection`, which is in autocommit."""
         self._connection = connection
 
-    def inserts_per_second(self, tenants: Sequence[TenantId]) -> float:
+    def inserts_per_second(self, tenants: Sequence[TenantId], way: Way) -> float:
         """Insert what the logs of `tenants` consist of a second time; return the entries a second.
 
-        Rows are read before, and lie in memory as a program has them; packing them for the wire counts.
+        Rows are read before, and lie in memory as a program has them; bringing them on the wire counts.
         """
         tables = {name: self._rows_of(name, columns, tenants) for name, columns in TABLES.items()}
-        statements = {name: insert_of(name, columns) for name, columns in TABLES.items()}
+        for name in TABLES:
+            self._connection.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(SCHEMA, name)))
         most = max(len(rows) for rows in tables.values())
         began = time.monotonic()
         for start in range(0, most, ROWS_A_COMMIT):
             with self._connection.transaction(), self._connection.pipeline():
                 for name, rows in tables.items():
-                    arrays = packed_of(TABLES[name], rows[start : start + ROWS_A_COMMIT])
-                    self._connection.execute(statements[name], arrays, prepare=True)
+                    way(self._connection, name, rows[start : start + ROWS_A_COMMIT])
         return len(tables["entry"]) / (time.monotonic() - began)
 
     def _rows_of(
@@ -102,7 +105,29 @@ class PlainRows:
         return self._connection.execute(statement, (list(tenants),)).fetchall()
 
 
+def row_by_row(connection: "Connection", table: str, rows: Rows) -> None:
+    """Insert rows as the driver's own `executemany` does: a statement each, all on their way at once."""
+    with connection.cursor() as cursor:
+        cursor.executemany(insert_of(table, TABLES[table]), rows)
+
+
+def by_arrays(connection: "Connection", table: str, rows: Rows) -> None:
+    """Insert rows by one statement with arrays that are packed as the log's own are: nothing is faster."""
+    columns = TABLES[table]
+    connection.execute(insert_of_arrays(table, columns), packed_of(columns, rows), prepare=True)
+
+
 def insert_of(table: str, columns: Sequence[Column]) -> sql.Composed:
+    """Return the statement that inserts a row."""
+    comma = sql.SQL(", ")
+    return sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+        sql.Identifier(SCHEMA, table),
+        comma.join(sql.Identifier(each.name) for each in columns),
+        comma.join(sql.SQL("%s{}").format(sql.SQL(each.cast)) for each in columns),
+    )
+
+
+def insert_of_arrays(table: str, columns: Sequence[Column]) -> sql.Composed:
     """Return the statement that inserts many rows at once, an array for each column."""
     comma = sql.SQL(", ")
     return sql.SQL("INSERT INTO {} ({}) SELECT {} FROM unnest({}) AS r ({})").format(
@@ -114,7 +139,7 @@ def insert_of(table: str, columns: Sequence[Column]) -> sql.Composed:
     )
 
 
-def packed_of(columns: Sequence[Column], rows: Sequence[tuple[Any, ...]]) -> list[bytes]:
+def packed_of(columns: Sequence[Column], rows: Rows) -> list[bytes]:
     """Return rows as one packed array for each column."""
     return [each.packed([row[at] for row in rows]) for at, each in enumerate(columns)]
 

@@ -36,8 +36,9 @@ async def test_facts_are_measured_from_outbox_to_checkpoint_and_sends_with_and_w
     figures = {figure.name: figure for figure in found}
     assert all(figure.value > 0 for figure in found if figure.goal is not None)
     assert figures["entries integrated of a backlog"].goal == "at least 5000 1/s"
-    against = figures["entries integrated of a backlog, by inserts"]
+    against = figures["entries integrated of a backlog, by packed inserts"]
     assert against.baseline is not None
     assert against.ratio == pytest.approx(against.value / against.baseline, rel=0.01)
+    assert figures["entries integrated of a backlog, by the driver's inserts"].ratio
     assert left == [], "the plain tables are gone"
     assert said

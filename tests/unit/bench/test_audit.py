@@ -19,7 +19,7 @@ from services.runner.bench import audit
 from services.runner.bench.audit import integrated_per_second, latencies_of, median_round, steadily
 from services.runner.bench.facts import Books, records_of
 from services.runner.bench.figures import figure_of
-from services.runner.bench.plain_rows import TABLES, insert_of, packed_of
+from services.runner.bench.plain_rows import TABLES, insert_of, insert_of_arrays, packed_of
 from services.runner.bench.walk import leaves_of, write_log_of
 from services.runner.errors import RunnerError
 
@@ -108,9 +108,10 @@ def test_plain_rows_are_one_array_for_each_column() -> None:
     arrays = packed_of(columns, [(tenant, "commit", "a", 1, 0), (tenant, "commit", "b", 2, 0)])
     assert len(arrays) == len(columns)
     assert (arrays[0], arrays[3]) == (uuids([tenant, tenant]), bigints([1, 2]))
-    statement = insert_of("detail", TABLES["detail"]).as_string()
+    statement = insert_of_arrays("detail", TABLES["detail"]).as_string()
     assert statement.startswith('INSERT INTO "bench"."detail" ("tenant", "index", "salt"')
     assert '"approvals"::uuid[]' in statement
+    assert insert_of("detail", TABLES["detail"]).as_string().endswith("%s::uuid[], %s, %s::jsonb)")
 
 
 def test_the_log_that_is_walked_is_a_log(tmp_path) -> None:
