@@ -1,6 +1,7 @@
 """What the world is told of messaging's refusals."""
 
 from libs.envelope.errors import KeyExhausted, RecordRefused
+from libs.host.approvals import APPROVAL_PROBLEMS
 from libs.host.problems import ProblemRow, ProblemTable
 from services.messaging.domain.errors import (
     BodyRefused,
@@ -20,6 +21,7 @@ from services.messaging.domain.errors import (
 )
 
 PROBLEMS: ProblemTable = {
+    **APPROVAL_PROBLEMS,
     ConversationNotFound: ProblemRow(404, "urn:problem:not-found", "Not found"),
     NotPermitted: ProblemRow(403, "urn:problem:not-permitted", "Your roles do not allow this"),
     ClientIdConflict: ProblemRow(
