@@ -144,17 +144,20 @@ def _asking(item: Item, rules: Iterable[Rule], erasures: Iterable[Erasure], now:
 
 
 def _demand(asking: Sequence[Step], kept_until: datetime) -> _Demand | None:
-    """Return what the strongest who ask come to, no sooner than `kept_until`; None if nobody asks.
+    """Return what those who ask for disposition come to, no sooner than `kept_until`; None if nobody asks.
 
-    The shortest wins twice: the first to be due hides the item, and the first whose grace is over destroys
-    it. Mostly they are the same; a rule more among equals never makes anything stay longer.
+    Erasures are heard, and the strongest of the others. The shortest wins twice: the first to be due hides
+    the item, and the first whose grace is over destroys it; at one date it is the stronger. Mostly both are
+    one. So an erasure or an equal rule more never makes anything stay longer.
     """
     if not asking:
         return None
-    strongest = [step for step in asking if PRECEDENCE[step.voice] == PRECEDENCE[asking[0].voice]]
-    hides = strongest[0]
-    destroys = min(strongest, key=lambda step: _destroy_at(step, kept_until))
-    return _Demand(max(hides.at, kept_until), _destroy_at(destroys, kept_until), (hides, destroys))
+    strongest = min((PRECEDENCE[step.voice] for step in asking if step.voice is not Voice.ERASURE), default=0)
+    heard = [step for step in asking if step.voice is Voice.ERASURE or PRECEDENCE[step.voice] == strongest]
+    hides = min(heard, key=lambda step: max(step.at, kept_until))
+    destroys = min(heard, key=lambda step: _destroy_at(step, kept_until))
+    due_at = max(hides.at, kept_until)
+    return _Demand(due_at, _destroy_at(destroys, kept_until), (hides, destroys))
 
 
 def _destroy_at(step: Step, kept_until: datetime) -> datetime:
