@@ -24,6 +24,7 @@ from libs.contracts.cloudevents import (
     source_of,
 )
 from libs.contracts.facts import FACTS
+from libs.contracts.holds import BARRIER
 
 __all__ = [
     "CONTENT_TYPE",
@@ -192,6 +193,7 @@ _ALL: tuple[type[Event], ...] = (
     SigningKeyCreated,
     SigningKeyLeased,
     EntriesCommitted,
+    *BARRIER,
     *FACTS,
 )
 
