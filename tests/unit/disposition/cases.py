@@ -1,7 +1,7 @@
 """Items and claims of every kind, dense enough that they often meet."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -26,8 +26,10 @@ def checked(*given_: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], 
 
     Cases are small as they are drawn: shrinking each planted failure would take minutes and tell nothing.
     """
-    quick = settings(database=None, report_multiple_bugs=False, phases=[Phase.generate], deadline=None)
-    return lambda proof: quick(given(*given_)(proof))
+    thorough = settings(
+        max_examples=200, database=None, report_multiple_bugs=False, phases=[Phase.generate], deadline=None
+    )
+    return lambda proof: thorough(given(*given_)(proof))
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,9 @@ PERIODS = st.builds(Period, st.integers(0, 2), st.integers(0, 3), st.sampled_fro
 GRACES = st.sampled_from([timedelta(0), timedelta(hours=1), DAY, 30 * DAY, 400 * DAY])
 
 
-def _before(now: datetime) -> st.SearchStrategy[datetime]:
-    return st.builds(lambda days, seconds: now - days * DAY - timedelta(seconds=seconds), _DAYS, _SECONDS)
-
-
-def _around(now: datetime) -> st.SearchStrategy[datetime]:
-    return _before(now) | _before(now + 60 * DAY) | st.just(now)
+_AGO = st.builds(lambda days, seconds: days * DAY + timedelta(seconds=seconds), _DAYS, _SECONDS)
+_AROUND_NOON = _AGO.map(lambda ago: NOON - ago) | _AGO.map(lambda ago: NOON + 60 * DAY - ago) | st.just(NOON)
+_EDGES = st.none() | _AROUND_NOON
 
 
 def rules_of(kind: RuleKind) -> st.SearchStrategy[Rule]:
@@ -83,12 +82,22 @@ def rules_of(kind: RuleKind) -> st.SearchStrategy[Rule]:
 
 FLOORS, DELETIONS = rules_of(RuleKind.FLOOR), rules_of(RuleKind.DELETION)
 LOCKS = st.builds(Lock, _ids(), PERIODS, _TYPES)
+HOLDS = st.builds(Hold, _ids(), _some(PEOPLE), _some(CONVERSATIONS), _EDGES, _EDGES)
+ERASURES = st.builds(Erasure, _ids(), st.sampled_from(PEOPLE), _AROUND_NOON)
+ITEMS = st.builds(
+    Item,
+    st.sampled_from(CONVERSATIONS),
+    st.sampled_from(TYPES),
+    _AROUND_NOON,
+    st.none() | st.sampled_from(PEOPLE),
+    _some(PEOPLE),
+    _EDGES,
+)
 
 
-def holds_about(now: datetime) -> st.SearchStrategy[Hold]:
-    """Give holds whose ranges lie around `now`, or are open."""
-    edges = st.none() | _around(now)
-    return st.builds(Hold, _ids(), _some(PEOPLE), _some(CONVERSATIONS), edges, edges)
+def moved(instant: datetime | None, now: datetime) -> datetime | None:
+    """Return an instant around noon, as far from `now`."""
+    return None if instant is None else instant + (now - NOON)
 
 
 def covering_holds(item: Item) -> st.SearchStrategy[Hold]:
@@ -100,33 +109,21 @@ def covering_holds(item: Item) -> st.SearchStrategy[Hold]:
     return st.sampled_from([*by_custodian, by_conversation, by_time])
 
 
-def erasures_about(now: datetime) -> st.SearchStrategy[Erasure]:
-    """Give requests for erasure around `now`."""
-    return st.builds(Erasure, _ids(), st.sampled_from(PEOPLE), _around(now))
-
-
-def items_about(now: datetime) -> st.SearchStrategy[Item]:
-    """Give items that were sent around `now`."""
-    return st.builds(
-        Item,
-        st.sampled_from(CONVERSATIONS),
-        st.sampled_from(TYPES),
-        _around(now),
-        st.none() | st.sampled_from(PEOPLE),
-        _some(PEOPLE),
-        st.none() | _around(now),
-    )
+_CASES = st.tuples(
+    ITEMS,
+    MOMENTS,
+    st.lists(FLOORS | DELETIONS | DELETIONS, max_size=4),
+    st.lists(HOLDS, max_size=2),
+    st.lists(LOCKS, max_size=1),
+    st.lists(ERASURES, max_size=2),
+)
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Item, Claims]:
-    """Give an item and claims of every kind, few of each."""
-    now = draw(MOMENTS)
-    claims = Claims(
-        tuple(draw(st.lists(FLOORS, max_size=2)) + draw(st.lists(DELETIONS, max_size=3))),
-        tuple(draw(st.lists(holds_about(now), max_size=2))),
-        tuple(draw(st.lists(LOCKS, max_size=1))),
-        tuple(draw(st.lists(erasures_about(now), max_size=2))),
-        now,
-    )
-    return draw(items_about(now)), claims
+    """Give an item and claims of every kind, few of each, around one moment."""
+    item, now, rules, holds, locks, erasures = draw(_CASES)
+    item = replace(item, sent_at=item.sent_at + (now - NOON), retracted_at=moved(item.retracted_at, now))
+    holds = [replace(each, since=moved(each.since, now), until=moved(each.until, now)) for each in holds]
+    erasures = [replace(each, requested_at=each.requested_at + (now - NOON)) for each in erasures]
+    return item, Claims(tuple(rules), tuple(holds), tuple(locks), tuple(erasures), now)

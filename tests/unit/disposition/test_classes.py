@@ -17,12 +17,12 @@ from tests.unit.disposition.cases import (
     ALICE,
     CONVERSATIONS,
     DAY,
+    ITEMS,
     NOON,
     TYPES,
     Claims,
     cases,
     checked,
-    items_about,
 )
 
 # The executor knows the types of its conversations.
@@ -105,7 +105,7 @@ def test_classes_with_a_planted_defect_are_caught(defect: str, monkeypatch: pyte
         test_an_item_stands_in_its_class_as_its_own_decision_says()
 
 
-@checked(items_about(NOON))
+@checked(ITEMS)
 def test_a_named_conversation_whose_type_is_not_told_is_in_no_class(item: Item):
     naming = Rule(RULE, 1, RuleKind.DELETION, Period(), conversations=frozenset({item.conversation}))
     found = classes_of(TYPES, {}, (naming,), (), (), (), NOON)
