@@ -26,6 +26,7 @@ _WORDS = {
     "sockets": "Opening sockets",
     "messages": "Delivering messages",
     "count": "Counting",
+    "evidence": "Taking evidence",
     "audit": "Walking the audit logs",
 }
 
@@ -92,5 +93,7 @@ def _in_words(outcome: Outcome) -> str:
         f"{counts.delivered} of {counts.expected} deliveries at {counts.connections} sockets of "
         f"{outcome.gateways} gateways, {counts.came_back} people off line meanwhile; "
         f"{counts.acts} acts of all services, {counts.audited} of them in the audit log; "
+        f"{counts.proved} of {counts.evidence} proofs hold, "
+        f"{counts.refused} of {counts.tampered} tampered copies were refused; "
         f"{outcome.seconds['all']:.1f} s. {end}"
     )

@@ -172,6 +172,11 @@ class Director:
             crowd.bell = self._bell
 
     @property
+    def logs(self) -> tuple[Begun, ...]:
+        """Return the conversations, in the order of the script."""
+        return self._logs
+
+    @property
     def said(self) -> int:
         """Return the number of lines that were acknowledged."""
         return sum(self._lines_said)

@@ -1,7 +1,7 @@
 """One demonstration, from a script and a running deployment to counts that agree or do not."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
@@ -18,7 +18,8 @@ from services.messaging.domain.entries import EntryKind
 from services.runner.demo.accounts import Accounts, settled_accounts
 from services.runner.demo.cues import Finished
 from services.runner.demo.direct import CROWD_MODULE, Director, crowds, crowds_for, gateways_of
-from services.runner.demo.people import CONCURRENT_CALLS, make_tenant, provision, sign_in_codes
+from services.runner.demo.people import CONCURRENT_CALLS, Tenant, make_tenant, provision, sign_in_codes
+from services.runner.demo.proofs import Proofs, take_proofs
 from services.runner.demo.script import Script
 from services.runner.demo.verdict import Counts, disagreements
 from services.runner.demo.witness import Testimony
@@ -107,9 +108,34 @@ async def perform(
         with steps.step("count", 1):
             finished = await director.finish()
             stored, sealed = count_stored(facts["count_database"], tenant.tenant)
+    with steps.step("evidence", 1):
+        proofs = await _proofs(script, facts["origin"], operator, tenant, principals, director)
     with steps.step("audit", 1):
         accounts = await settled_accounts(partial(count_acts, operator))
-    return outcome_of(slug, script, finished, stored, sealed, accounts, steps.seconds)
+    return outcome_of(slug, script, finished, stored, sealed, accounts, proofs, steps.seconds)
+
+
+async def _proofs(
+    script: Script,
+    origin: str,
+    operator: Operator,
+    tenant: Tenant,
+    principals: Sequence[UUID],
+    director: Director,
+) -> Proofs:
+    """Return what becomes of evidence of the first conversation and of an act. Raises RunnerError."""
+    conversation, log = script.conversations[0], director.logs[0]
+    async with httpx.AsyncClient(timeout=HTTP_SECONDS, trust_env=False) as http:
+        return await take_proofs(
+            http,
+            origin,
+            operator,
+            tenant,
+            principals[conversation.people[0]],
+            log.conversation,
+            log.seq,
+            log.seq + len(conversation.lines),
+        )
 
 
 def count_acts(operator: Operator) -> Any:
@@ -134,6 +160,7 @@ def outcome_of(
     stored: int,
     sealed: int,
     accounts: Accounts,
+    proofs: Proofs,
     seconds: Mapping[str, float],
 ) -> Outcome:
     """Return what the counts of every process and of the database come to."""
@@ -157,9 +184,13 @@ def outcome_of(
         repaired=sum(each.repaired for each in finished),
         acts=accounts.acts,
         audited=accounts.audited,
+        evidence=proofs.bundles,
+        proved=proofs.proved,
+        tampered=proofs.tampered,
+        refused=proofs.refused,
     )
     names = gateways_of(finished)
-    wrong = disagreements(counts, len(names), testimony) + accounts.sentences
+    wrong = disagreements(counts, len(names), testimony) + accounts.sentences + proofs.sentences
     return Outcome(
         tenant=slug,
         counts=counts,

@@ -12,7 +12,8 @@ class Counts(msgspec.Struct, kw_only=True):
     sockets, distinct (recipient, conversation, seq); `stored` and `sealed` by SQL in messaging's tables,
     entries and sealed payloads. `repeated` came again and was dropped by the SDK, `repaired` counts the
     gaps that it asked about: neither is a fault. `acts` of all tenants are counted by SQL over the services'
-    own rows, `audited` by walking the audit logs.
+    own rows, `audited` by walking the audit logs. Of the `evidence` that was taken, `proved` holds for a
+    stranger; of its `tampered` copies `refused` do not.
     """
 
     people: int
@@ -31,6 +32,10 @@ class Counts(msgspec.Struct, kw_only=True):
     repaired: int = 0
     acts: int = 0
     audited: int = 0
+    evidence: int = 0
+    proved: int = 0
+    tampered: int = 0
+    refused: int = 0
 
 
 def disagreements(counts: Counts, gateways: int, testimony: Testimony) -> list[str]:
@@ -54,6 +59,12 @@ def disagreements(counts: Counts, gateways: int, testimony: Testimony) -> list[s
             ),
             (counts.audited != counts.acts, f"{counts.audited} of {counts.acts} acts are in the audit log"),
             (counts.acts == 0, "no act was counted"),
+            (counts.evidence == 0, "no evidence was taken"),
+            (counts.proved != counts.evidence, f"{counts.proved} of {counts.evidence} proofs hold"),
+            (
+                counts.refused != counts.tampered,
+                f"{counts.refused} of {counts.tampered} tampered copies of proofs were refused",
+            ),
             (testimony.missing > 0, f"{testimony.missing} deliveries are missing"),
             (
                 counts.came_back != counts.off_line,

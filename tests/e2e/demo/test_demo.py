@@ -44,6 +44,8 @@ def test_the_project_s_own_conversations_are_sent_and_everything_agrees(platform
     assert counts["off_line"] == counts["came_back"] == 4
     assert counts["connections"] == 9 + 4
     assert counts["acts"] == counts["audited"] > 9 + 6  # people and conversations, and much else
+    assert counts["evidence"] == counts["proved"] == 2
+    assert counts["tampered"] == counts["refused"] == 128
     assert set(told["seconds"]) >= {
         "people",
         "sign-in",

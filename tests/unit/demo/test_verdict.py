@@ -22,6 +22,10 @@ AGREED = Counts(
     came_back=1,
     acts=9,
     audited=9,
+    evidence=2,
+    proved=2,
+    tampered=128,
+    refused=128,
 )
 
 
@@ -41,6 +45,9 @@ def test_counts_that_agree_are_complete() -> None:
         ({"came_back": 0}, "0 of 1 people came back"),
         ({"audited": 8}, "8 of 9 acts are in the audit log"),
         ({"acts": 0, "audited": 0}, "no act was counted"),
+        ({"evidence": 0, "proved": 0}, "no evidence was taken"),
+        ({"proved": 1}, "1 of 2 proofs hold"),
+        ({"refused": 127}, "127 of 128 tampered copies of proofs were refused"),
     ],
 )
 def test_a_count_that_disagrees_is_told(planted: dict[str, int], sentence: str) -> None:
