@@ -13,6 +13,7 @@ from psycopg import AsyncConnection
 from libs.db.arrays import bigints, byteas, smallints, texts, uuids
 from libs.db.pool import CrossingDatabase, Transaction
 from libs.kernel.ids import TenantId
+from libs.merkle.hashing import HASH_BYTES
 from services.audit.domain.errors import GrowthRefused, LogDamaged
 from services.audit.domain.growth import Growth, Published, Span, Standing
 
@@ -23,11 +24,17 @@ _BEHIND: Final = """
      WHERE l.integrated < l.sequenced ORDER BY l.tenant"""
 _PUBLISHED: Final = """
     SELECT c.size, c.root FROM audit.checkpoint c WHERE c.tenant = %s ORDER BY c.size DESC LIMIT 1"""
+# A row for each span, not for each entry: taking rows apart would cost as much as hashing them. Entries up
+# to the first that is missing: there the number of those before it and its index part.
 _LEAF_HASHES: Final = """
-    SELECT s.tenant, e.index, e.leaf_hash
-      FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS s (tenant, first, beyond)
-      JOIN audit.entry e ON e.tenant = s.tenant AND e.index >= s.first AND e.index < s.beyond
-     ORDER BY s.tenant, e.index"""
+    SELECT n.tenant, string_agg(n.leaf_hash, ''::bytea ORDER BY n.index) AS hashes
+      FROM (SELECT s.tenant, e.index, e.leaf_hash,
+                   e.index - s.first - row_number() OVER (PARTITION BY s.tenant ORDER BY e.index) AS missing
+              FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS s (tenant, first, beyond)
+              JOIN audit.entry e ON e.tenant = s.tenant AND e.index >= s.first AND e.index < s.beyond
+           ) AS n
+     WHERE n.missing = -1
+     GROUP BY n.tenant"""
 _TILES: Final = """
     SELECT t.number, t.hashes FROM audit.tile t
      WHERE t.tenant = %s AND t.level = %s AND t.number >= %s AND t.number < %s ORDER BY t.number"""
@@ -78,13 +85,8 @@ class PostgresLedger:
             bigints([span.first for span in spans]),
             bigints([span.end for span in spans]),
         )
-        found: dict[TenantId, list[bytes]] = {span.tenant: [] for span in spans}
-        first = {span.tenant: span.first for span in spans}
-        for row in await self._tx.fetch_all(_LEAF_HASHES, parameters):
-            hashes = found[row.tenant]
-            if row.index == first[row.tenant] + len(hashes):
-                hashes.append(row.leaf_hash)
-        return found
+        rows = await self._tx.fetch_all(_LEAF_HASHES, parameters)
+        return {row.tenant: _hashes_in(row.hashes) for row in rows}
 
     async def full_tiles(self, tenant: TenantId, level: int, first: int, count: int) -> list[bytes]:
         """Return full tiles in order; raises LogDamaged at one that is missing."""
@@ -153,3 +155,8 @@ class PostgresLedgers:
             finally:
                 with contextlib.suppress(psycopg.Error):  # a lost connection has no lock either
                     await connection.execute(_UNLOCK)
+
+
+def _hashes_in(row: bytes) -> list[bytes]:
+    """Return the hashes that stand in a row."""
+    return [row[at : at + HASH_BYTES] for at in range(0, len(row), HASH_BYTES)]

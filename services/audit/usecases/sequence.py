@@ -44,11 +44,15 @@ def detail_of(fact: Fact) -> Detail:
         outcome=fact.outcome,
         visibility=_visibility_of(fact.action),
         count=fact.count,
-        approvals=tuple(map(str, fact.approvals)),
-        entities=tuple(dict.fromkeys(Entity(entity.kind, entity.id) for entity in fact.entities)),
+        approvals=tuple([str(approval) for approval in fact.approvals]),
+        entities=tuple([Entity(kind, name) for kind, name in dict.fromkeys(_named(fact))]),
         matter=_text_of(fact.matter),
-        runs=tuple(Run(str(run.conversation), run.first, run.last) for run in fact.runs),
+        runs=tuple([Run(str(run.conversation), run.first, run.last) for run in fact.runs]),
     )
+
+
+def _named(fact: Fact) -> list[tuple[str, str]]:
+    return [(entity.kind, entity.id) for entity in fact.entities]
 
 
 def _visibility_of(action: str) -> str:
