@@ -1,0 +1,1 @@
+"""Search over what was said, within what the one who searches may see."""

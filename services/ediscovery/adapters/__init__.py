@@ -1,0 +1,1 @@
+"""The ports, by the technology that serves them."""

@@ -1,0 +1,1 @@
+"""The rules of search, pure: tokens, queries and what they match."""

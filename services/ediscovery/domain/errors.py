@@ -1,0 +1,36 @@
+"""What the search refuses, and why."""
+
+from dataclasses import dataclass
+
+from libs.kernel.errors import DomainError
+from libs.kernel.ids import TenantId
+
+
+@dataclass(eq=False)
+class QueryRefused(DomainError):
+    """The text is no query: `column` is where, from 1 in the text as it was given."""
+
+    column: int
+    reason: str
+
+
+@dataclass(eq=False)
+class NameUnknown(DomainError):
+    """A field of a query names nobody and nothing that this reader could mean."""
+
+    field: str
+
+
+@dataclass(eq=False)
+class IndexUnavailable(DomainError):
+    """The search engine does not answer, or refuses: nothing is known of what was asked of it."""
+
+    reason: str
+
+
+@dataclass(eq=False)
+class ExpungeUnfinished(DomainError):
+    """What was to vanish from an index is perhaps still in its files: a disposition is not confirmed."""
+
+    tenant: TenantId
+    reason: str

@@ -1,0 +1,407 @@
+"""The query language: text to a tree, and back; a user's text never reaches an engine's own parser.
+
+    word  two words (both)  "a phrase"  prefix*  a AND b  a OR b  NOT a  (a OR b) c
+    from:anna  in:"Board"  participant:ben  sent:2026-01-01..2026-03-31  sent:>=2026-01-01  sent:2026-01-01
+
+NOT binds before AND, AND before OR, and operators are capitals. Days are days in UTC, both ends included.
+A word of several tokens (an address, a version, `don't`) is the phrase of these.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Literal, get_args
+from uuid import UUID
+
+from services.ediscovery.domain.errors import NameUnknown, QueryRefused
+from services.ediscovery.domain.tokens import tokens_of
+
+if TYPE_CHECKING:
+    from lark import Lark
+    from lark import Token as LarkToken
+
+LONGEST_QUERY = 4096
+"""Characters of a query; together with the next two it bounds what an engine is asked for."""
+DEEPEST_QUERY = 100
+"""Parentheses and NOTs of a query."""
+MOST_CLAUSES = 500
+"""Words, phrases and fields of a query."""
+
+FieldName = Literal["from", "in", "participant"]
+
+_FIELDS: tuple[FieldName, ...] = get_args(FieldName)
+_RESERVED = ("to", "has", "type", "edited", "deleted", "matter", "tag")
+_NEAR = re.compile(r"NEAR/\d+")
+_DAY = timedelta(days=1)
+_GRAMMAR = r"""
+    start: any
+    any: every (_OR every)*
+    every: unary (_AND? unary)*
+    ?unary: NOT unary -> negation
+        | "(" any ")"
+        | PHRASE -> phrase
+        | FIELD -> field
+        | WORD -> word
+    _OR.3: /OR(?![^\s()"])/
+    _AND.3: /AND(?![^\s()"])/
+    NOT.3: /NOT(?![^\s()"])/
+    FIELD.2: /(?i:from|in|participant|sent):("[^"]*"|[^\s()"]*)/
+    PHRASE: /"[^"]*"/
+    WORD: /[^\s()"]+/
+    %ignore /\s+/
+"""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One token, anywhere in the text."""
+
+    token: str
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """At least two tokens, one directly after the other."""
+
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """A token that begins so."""
+
+    beginning: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """What the user wrote after `from:`, `in:` or `participant:`; `resolve` turns it into ids."""
+
+    name: FieldName
+    value: str
+
+
+@dataclass(frozen=True)
+class Ids:
+    """The sender, the conversation or a participant is one of these; none of none."""
+
+    name: FieldName
+    ids: frozenset[UUID]
+
+
+@dataclass(frozen=True)
+class SentOn:
+    """Sent on one of the days from `first` to `last` in UTC, both included; None leaves that end open."""
+
+    first: date | None
+    last: date | None
+
+
+@dataclass(frozen=True)
+class SentIn:
+    """Sent from `since` on and before `until`; made by scopes, which know instants, never by the parser."""
+
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True)
+class Not:
+    """Whatever does not match `query`."""
+
+    query: "Query"
+
+
+@dataclass(frozen=True)
+class And:
+    """Whatever matches all of at least two queries."""
+
+    queries: tuple["Query", ...]
+
+
+@dataclass(frozen=True)
+class Or:
+    """Whatever matches one of at least two queries."""
+
+    queries: tuple["Query", ...]
+
+
+Query = Term | Phrase | Prefix | Field | Ids | SentOn | SentIn | Not | And | Or
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a reader may see at all: outside it nothing matches. None sets no limit of that kind.
+
+    `participants` are custodians, of whom one was there; `since` is included, `until` is not.
+    """
+
+    conversations: frozenset[UUID] | None = None
+    participants: frozenset[UUID] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def parse(text: str) -> Query:
+    """Return the tree of a query. Raises QueryRefused with the column where it goes wrong."""
+    from lark import UnexpectedInput  # noqa: PLC0415 - only who parses a query pays for the parser
+    from lark.exceptions import VisitError  # noqa: PLC0415 - as above
+
+    _check_size(text)
+    try:
+        tree = _parser().parse(text)
+    except VisitError as error:
+        raise error.orig_exc from None
+    except UnexpectedInput as error:
+        column = len(text) + 1 if _is_end(error) else (getattr(error, "pos_in_stream", None) or 0) + 1
+        raise QueryRefused(column, _complaint(text, column)) from None
+    query: Query = tree  # type: ignore[assignment] # the transformer makes queries of lark's trees
+    if _clauses_of(query) > MOST_CLAUSES:
+        raise QueryRefused(1, f"a query has at most {MOST_CLAUSES} words, phrases and fields")
+    return query
+
+
+def printed(query: Query) -> str:  # noqa: PLR0911 - one answer for each kind of query
+    """Return the text of a tree that `parse` made; parsing it gives that tree again."""
+    match query:
+        case Term(token):
+            return token
+        case Phrase(tokens):
+            return f'"{" ".join(tokens)}"'
+        case Prefix(beginning):
+            return f"{beginning}*"
+        case Field(name, value):
+            return f'{name}:"{value}"'
+        case SentOn(first, last):
+            return f"sent:{_printed_days(first, last)}"
+        case Not(inner):
+            return f"NOT {_printed_inside(inner)}"
+        case And(queries):
+            return " AND ".join(_printed_inside(one) for one in queries)
+        case Or(queries):
+            return " OR ".join(printed(one) for one in queries)
+        case Ids() | SentIn():
+            raise TypeError("ids and instants have no text: print what was parsed")
+
+
+def resolve(query: Query, ids_of: Callable[[FieldName, str], Collection[UUID]]) -> Query:
+    """Return `query` with ids for names, by `ids_of`, which may raise NameUnknown."""
+    match query:
+        case Field(name, value):
+            return Ids(name, frozenset(ids_of(name, value)))
+        case Not(inner):
+            return Not(resolve(inner, ids_of))
+        case And(queries):
+            return And(tuple(resolve(one, ids_of) for one in queries))
+        case Or(queries):
+            return Or(tuple(resolve(one, ids_of) for one in queries))
+        case _:
+            return query
+
+
+def ids_as_written(name: FieldName, value: str) -> Collection[UUID]:
+    """Take the value for an id itself. Raises NameUnknown."""
+    try:
+        return [UUID(value)]
+    except ValueError:
+        raise NameUnknown(name) from None
+
+
+def scoped(query: Query, scope: Scope) -> Query:
+    """Return the query that matches what `query` does within `scope`."""
+    limits: list[Query] = [query]
+    if scope.conversations is not None:
+        limits.append(Ids("in", scope.conversations))
+    if scope.participants is not None:
+        limits.append(Ids("participant", scope.participants))
+    if scope.since is not None or scope.until is not None:
+        limits.append(SentIn(scope.since, scope.until))
+    return every_of(limits)
+
+
+def every_of(queries: Collection[Query]) -> Query:
+    """Return the one query that matches what all of at least one match; its parts are no Ands."""
+    flat: list[Query] = []
+    for query in queries:
+        flat.extend(query.queries if isinstance(query, And) else [query])
+    return flat[0] if len(flat) == 1 else And(tuple(flat))
+
+
+def any_of(queries: Collection[Query]) -> Query:
+    """Return the one query that matches what one of at least one matches; its parts are no Ors."""
+    flat: list[Query] = []
+    for query in queries:
+        flat.extend(query.queries if isinstance(query, Or) else [query])
+    return flat[0] if len(flat) == 1 else Or(tuple(flat))
+
+
+def bounds_of(query: SentOn) -> SentIn:
+    """Return the instants of whole days: from midnight on, before the midnight after the last."""
+    since = None if query.first is None else datetime.combine(query.first, time(), UTC)
+    open_end = query.last is None or query.last == date.max
+    until = None if open_end or query.last is None else datetime.combine(query.last + _DAY, time(), UTC)
+    return SentIn(since, until)
+
+
+@functools.cache
+def _parser() -> "Lark":
+    from lark import Lark, Transformer  # noqa: PLC0415 - only who parses a query pays for the parser
+
+    class Builder(Transformer["LarkToken", Query]):
+        """Makes queries of lark's trees; a method for each rule."""
+
+        def start(self, parts: list[Query]) -> Query:
+            return parts[0]
+
+        def any(self, parts: list[Query]) -> Query:
+            return any_of(parts)
+
+        def every(self, parts: list[Query]) -> Query:
+            return every_of(parts)
+
+        def negation(self, parts: list[Query]) -> Query:
+            return Not(parts[1])
+
+        def phrase(self, parts: list["LarkToken"]) -> Query:
+            return _text(parts[0][1:-1], _column(parts[0]))
+
+        def field(self, parts: list["LarkToken"]) -> Query:
+            return _field(parts[0], _column(parts[0]))
+
+        def word(self, parts: list["LarkToken"]) -> Query:
+            return _word(parts[0], _column(parts[0]))
+
+    return Lark(_GRAMMAR, parser="lalr", lexer="basic", transformer=Builder())
+
+
+def _column(token: "LarkToken") -> int:
+    return (token.start_pos or 0) + 1
+
+
+def _check_size(text: str) -> None:
+    if len(text) > LONGEST_QUERY:
+        raise QueryRefused(LONGEST_QUERY + 1, f"a query has at most {LONGEST_QUERY} characters")
+    depth = 0
+    for index, word in _words_of(text):
+        depth += word in ("(", "NOT")
+        if depth > DEEPEST_QUERY:
+            raise QueryRefused(index + 1, f"a query has at most {DEEPEST_QUERY} parentheses and NOTs")
+
+
+def _clauses_of(query: Query) -> int:
+    match query:
+        case Not(inner):
+            return _clauses_of(inner)
+        case And(queries) | Or(queries):
+            return sum(map(_clauses_of, queries))
+        case _:
+            return 1
+
+
+def _words_of(text: str) -> list[tuple[int, str]]:
+    """Return the words and opening parentheses outside quotes, each with its index."""
+    found: list[tuple[int, str]] = []
+    begin: int | None = None
+    quoted = False
+    for index, character in enumerate(f"{text} "):
+        ends = character.isspace() or character in '()"'
+        if begin is not None and ends and not quoted:
+            found.append((begin, text[begin:index]))
+            begin = None
+        if character == '"':
+            quoted = not quoted
+        elif character == "(" and not quoted:
+            found.append((index, "("))
+        elif begin is None and not ends and not quoted:
+            begin = index
+    return found
+
+
+def _is_end(error: Exception) -> bool:
+    token = getattr(error, "token", None)
+    return token is not None and token.type == "$END"
+
+
+def _complaint(text: str, column: int) -> str:
+    rest = text[column - 1 :]
+    if not text.strip():
+        return "there is nothing to search for"
+    if not rest:
+        return "something is missing at the end"
+    if rest.startswith('"'):
+        return "this quotation is not closed"
+    if rest.startswith(")"):
+        return "nothing is open that this parenthesis could close"
+    return "an operator stands where something to search for is missing"
+
+
+def _text(text: str, column: int) -> Query:
+    """Return the query for the tokens of `text`."""
+    tokens = tokens_of(text)
+    if not tokens:
+        raise QueryRefused(column, "there is no letter, number or symbol in this that could be found")
+    return Term(tokens[0]) if len(tokens) == 1 else Phrase(tokens)
+
+
+def _word(text: str, column: int) -> Query:
+    name, colon, _ = text.partition(":")
+    if colon and name.lower() in _RESERVED:
+        raise QueryRefused(column, f"the field {name.lower()}: cannot be searched for")
+    if _NEAR.fullmatch(text):
+        raise QueryRefused(column, "nearness cannot be searched for: a phrase in quotes can")
+    star = text.find("*")
+    if star < 0:
+        return _text(text, column)
+    if star != len(text) - 1:
+        raise QueryRefused(column + star, "a star stands only at the end of a word")
+    tokens = tokens_of(text[:-1])
+    if len(tokens) != 1:
+        raise QueryRefused(column, "before a star there is one word")
+    return Prefix(tokens[0])
+
+
+def _field(text: str, column: int) -> Query:
+    label, _, written = text.partition(":")
+    value = " ".join(written.strip('"').split())
+    if not value:
+        raise QueryRefused(column + len(label) + 1, f"after {label.lower()}: there is a value")
+    if label.lower() == "sent":
+        return _days(value, column + len(label) + 1)
+    return Field(next(name for name in _FIELDS if name == label.lower()), value)
+
+
+def _days(text: str, column: int) -> SentOn:
+    try:
+        days = _days_written(text)
+    except (ValueError, OverflowError):
+        reason = "days are written as 2026-01-31, 2026-01-01..2026-03-31 or >=2026-01-01"
+        raise QueryRefused(column, reason) from None
+    if days.first is not None and days.last is not None and days.first > days.last:
+        raise QueryRefused(column, "the first of two days is not after the last")
+    return days
+
+
+def _days_written(text: str) -> SentOn:
+    for operator in (">=", "<=", ">", "<"):
+        if text.startswith(operator):
+            day = _day(text.removeprefix(operator))
+            strict = _DAY if len(operator) == 1 else timedelta()
+            return SentOn(day + strict, None) if operator[0] == ">" else SentOn(None, day - strict)
+    first, dots, last = text.partition("..")
+    return SentOn(_day(first), _day(last if dots else first))
+
+
+def _day(text: str) -> date:
+    return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+
+
+def _printed_days(first: date | None, last: date | None) -> str:
+    if last is None:
+        return f">={first}"
+    return f"<={last}" if first is None else f"{first}..{last}"
+
+
+def _printed_inside(query: Query) -> str:
+    return f"({printed(query)})" if isinstance(query, And | Or) else printed(query)

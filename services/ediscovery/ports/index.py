@@ -1,0 +1,68 @@
+"""An index of messages: what a search engine does for us, whichever it is."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Protocol
+
+from libs.kernel.ids import TenantId
+from services.ediscovery.domain.documents import Change, Cursor, Document, DocumentKey, Hit, Place
+from services.ediscovery.domain.query import Query, Scope
+
+MOST_HITS = 10_000
+"""The largest page that `search` answers."""
+
+
+class SearchIndex(Protocol):
+    """One index for each tenant and month of `sent_at`; it keeps ids, times and tokens, never a body.
+
+    Every method raises IndexUnavailable when the engine does not answer.
+    """
+
+    async def apply(self, tenant: TenantId, changes: Sequence[Change], cursor: Cursor) -> None:
+        """Make `changes` and move the cursor of their stream, so that doing it again changes nothing.
+
+        The changes are of one stream, in order of position, none later than the cursor; those at or before
+        the stream's present cursor were made already, and are left out. All versions of one entry come by
+        the same stream. On return a search sees them.
+        """
+        ...
+
+    async def cursor(self, tenant: TenantId, stream: str) -> int:
+        """Return the last position of `stream` that was applied, 0 before the first."""
+        ...
+
+    async def search(
+        self, tenant: TenantId, query: Query, scope: Scope, limit: int, after: Place | None = None
+    ) -> Sequence[Hit]:
+        """Return the first `limit` hits (at most MOST_HITS) after the place `after`, by place.
+
+        `query` is resolved. The hits are exact: the oracle gives the same.
+        """
+        ...
+
+    async def count(self, tenant: TenantId) -> int:
+        """Return how many versions of messages can be found."""
+        ...
+
+    async def expunge(self, tenant: TenantId, keys: Collection[DocumentKey]) -> None:
+        """Remove these versions, and whatever was only removed before, from the engine's files.
+
+        Returns when no term is left that stood in nothing else. Keys that are not there are no error.
+        Raises ExpungeUnfinished, after which it can be asked again.
+        """
+        ...
+
+    async def terms(self, tenant: TenantId) -> Collection[str]:
+        """Return the term dictionary as it is in the engine's files, with terms of removed versions."""
+        ...
+
+    async def drop(self, tenant: TenantId) -> None:
+        """Delete everything of a tenant, cursors too."""
+        ...
+
+
+class DocumentSource(Protocol):
+    """Where documents can be had anew: the conversation's log, which unseals what it gives."""
+
+    def documents(self, tenant: TenantId, keys: Collection[DocumentKey]) -> AsyncIterator[Document]:
+        """Give the documents of those of `keys` that still exist."""
+        ...

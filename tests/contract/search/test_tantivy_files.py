@@ -1,0 +1,130 @@
+"""What tantivy leaves in its files, and that the index sees it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from libs.kernel.ids import TenantId
+from services.ediscovery.adapters import tantivy
+from services.ediscovery.adapters.tantivy import TantivyIndex
+from services.ediscovery.domain.documents import Change, Cursor, Put, Removal
+from services.ediscovery.domain.errors import ExpungeUnfinished, IndexUnavailable
+from services.ediscovery.domain.query import Scope, Term
+from tests.contract.search.reference import Log
+from tests.contract.search.town import puts, said
+
+STREAM = "messaging/7"
+SECRET, OTHER = said(1, "canaryword"), said(2, "other")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give the folder of all tenants."""
+    return tmp_path / "search"
+
+
+@pytest.fixture
+async def index(folder: Path, log: Log, tenant: TenantId) -> TantivyIndex:
+    """Give an index with a secret in it that the log has forgotten."""
+    index = TantivyIndex(folder, log)
+    log.keep(tenant, [OTHER])
+    await index.apply(tenant, puts([SECRET, OTHER]), Cursor(STREAM, 2))
+    return index
+
+
+def segments(folder: Path) -> set[str]:
+    """Return the files of all segments of the month; tantivy gives each segment a name of its own."""
+    found = (path.name for path in folder.rglob("*") if "2026-03" in str(path) and path.is_file())
+    return {name for name in found if len(name.partition(".")[0]) == 32}
+
+
+@pytest.mark.planted
+async def test_a_plain_removal_leaves_the_term_in_the_dictionary(index: TantivyIndex, tenant: TenantId):
+    await index.apply(tenant, [Removal(3, SECRET.key)], Cursor(STREAM, 3))
+    assert await index.search(tenant, Term("canaryword"), Scope(), 10) == []
+    assert "canaryword" in await index.terms(tenant)
+
+
+@pytest.mark.planted
+async def test_an_expunge_that_writes_nothing_anew_is_noticed(index: TantivyIndex, tenant: TenantId):
+    async def nothing(*_: object) -> None:
+        pass
+
+    with patch.object(index, "_rewrite", nothing), pytest.raises(ExpungeUnfinished):
+        await index.expunge(tenant, [SECRET.key])
+    assert "canaryword" in await index.terms(tenant)
+    await index.expunge(tenant, [SECRET.key])
+    assert "canaryword" not in await index.terms(tenant)
+
+
+async def test_no_file_is_left_in_which_the_term_could_stand(
+    index: TantivyIndex, tenant: TenantId, folder: Path
+):
+    before = segments(folder)
+    assert before
+    await index.expunge(tenant, [SECRET.key])
+    assert segments(folder)
+    assert before.isdisjoint(segments(folder))
+
+
+async def test_a_month_whose_survivors_cannot_be_had_stays_as_it_was(
+    index: TantivyIndex, log: Log, tenant: TenantId, folder: Path
+):
+    log.forget(tenant, OTHER.key)
+    with pytest.raises(ExpungeUnfinished):
+        await index.expunge(tenant, [SECRET.key])
+    assert len(await index.search(tenant, Term("other"), Scope(), 10)) == 1
+    assert not (folder / str(tenant) / "2026-03.building").exists()
+    log.keep(tenant, [OTHER])
+    await index.expunge(tenant, [SECRET.key])
+    assert "canaryword" not in await index.terms(tenant)
+
+
+async def test_what_an_earlier_run_left_half_written_is_taken_away(
+    index: TantivyIndex, log: Log, tenant: TenantId, folder: Path
+):
+    month = next((folder / str(tenant)).glob("2026-03.*"))
+    half, newer = month.with_name("2026-03.building"), month.with_name(f"{month.name[:-1]}2")
+    half.mkdir()
+    (half / "half").write_bytes(b"canaryword")
+    month.rename(newer)
+    month.mkdir()
+    again = TantivyIndex(folder, log)
+    assert await again.count(tenant) == 2
+    assert not half.exists()
+    assert not month.exists()
+
+
+async def test_a_stop_between_a_month_and_the_tenant_s_cursor_repeats_nothing(
+    index: TantivyIndex, log: Log, tenant: TenantId, folder: Path
+):
+    third = said(3, "third")
+    changes: list[Change] = [Put(3, third), Removal(4, OTHER.key)]
+    apply = tantivy._Month.apply
+
+    def stops(month: tantivy._Month, changes: Iterable[Change], cursor: Cursor) -> None:
+        if month.path.name.startswith("cursors"):
+            raise OSError("stopped")
+        apply(month, changes, cursor)
+
+    with patch.object(tantivy._Month, "apply", stops), pytest.raises(IndexUnavailable):
+        await index.apply(tenant, changes, Cursor(STREAM, 4))
+    again = TantivyIndex(folder, log)
+    assert await again.cursor(tenant, STREAM) == 2
+    await again.expunge(tenant, [SECRET.key, third.key, OTHER.key])
+    await again.apply(tenant, changes, Cursor(STREAM, 4))
+    assert await again.cursor(tenant, STREAM) == 4
+    assert await again.count(tenant) == 0
+
+
+async def test_a_folder_that_cannot_be_used_is_the_port_s_error(tmp_path: Path, log: Log, tenant: TenantId):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(IndexUnavailable):
+        await TantivyIndex(tmp_path / "file", log).apply(tenant, puts([OTHER]), Cursor(STREAM, 1))
+
+
+async def test_the_folders_are_closed_to_others(index: TantivyIndex, tenant: TenantId, folder: Path):
+    for path in (folder / str(tenant)).iterdir():
+        assert path.stat().st_mode & 0o077 == 0

@@ -1,0 +1,196 @@
+"""The query language: a tree for every text, the text of every tree, and the column of every error."""
+
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ediscovery.domain.errors import NameUnknown, QueryRefused
+from services.ediscovery.domain.query import (
+    DEEPEST_QUERY,
+    LONGEST_QUERY,
+    MOST_CLAUSES,
+    And,
+    Field,
+    FieldName,
+    Ids,
+    Not,
+    Or,
+    Phrase,
+    Prefix,
+    Query,
+    Scope,
+    SentIn,
+    SentOn,
+    Term,
+    any_of,
+    bounds_of,
+    every_of,
+    ids_as_written,
+    parse,
+    printed,
+    resolve,
+    scoped,
+)
+from services.ediscovery.domain.tokens import tokens_of
+
+ANNA = UUID(int=1)
+A, B, C = Term("a"), Term("b"), Term("c")
+NAMES: list[FieldName] = ["from", "in", "participant"]
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+TOKENS = TEXTS.map(tokens_of).filter(bool).map(lambda tokens: tokens[0])
+VALUES = TEXTS.map(lambda text: " ".join(text.replace('"', "").split())).filter(bool)
+DAYS = st.dates()
+LEAVES: st.SearchStrategy[Query] = st.one_of(
+    TOKENS.map(Term),
+    st.lists(TOKENS, min_size=2, max_size=4).map(lambda tokens: Phrase(tuple(tokens))),
+    TOKENS.map(Prefix),
+    st.builds(Field, st.sampled_from(NAMES), VALUES),
+    DAYS.map(lambda day: SentOn(day, None)),
+    DAYS.map(lambda day: SentOn(None, day)),
+    st.tuples(DAYS, DAYS).map(lambda days: SentOn(min(days), max(days))),
+)
+QUERIES: st.SearchStrategy[Query] = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        inner.map(Not),
+        st.lists(inner, min_size=2, max_size=3).map(every_of),
+        st.lists(inner, min_size=2, max_size=3).map(any_of),
+    ),
+    max_leaves=8,
+)
+
+
+def parsed_or_refused(text: str) -> Query | QueryRefused:
+    """Return the tree of a text, or why it has none."""
+    try:
+        return parse(text)
+    except QueryRefused as refused:
+        return refused
+
+
+@given(QUERIES)
+def test_the_text_of_a_tree_is_that_tree(query: Query):
+    assert parse(printed(query)) == query
+
+
+@pytest.mark.planted
+def test_a_printer_that_forgets_parentheses_is_noticed():
+    query = And((Or((A, B)), C))
+    assert parse(printed(query)) == query
+    assert parse("a OR b AND c") != query
+
+
+@given(st.text(max_size=60) | st.text('ab*" ():ANDORNOTfrom.2026-', max_size=60))
+def test_every_text_is_a_query_or_refused_at_a_column_of_it(text: str):
+    query = parsed_or_refused(text)
+    if isinstance(query, QueryRefused):
+        assert 1 <= query.column <= len(text) + 1
+        assert query.reason
+    else:
+        assert parse(printed(query)) == query
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("a b", And((A, B))),
+        ("a AND b OR c", Or((And((A, B)), C))),
+        ("a AND (b OR c)", And((A, Or((B, C))))),
+        ("NOT a b", And((Not(A), B))),
+        ("NOT (a b)", Not(And((A, B)))),
+        ("a and b", And((A, Term("and"), B))),
+        ("ORACLE NOTE ANDY", And((Term("oracle"), Term("note"), Term("andy")))),
+        ("(a)(b)", And((A, B))),
+        ("Don't", Phrase(("don", "t"))),
+        ('"One"', Term("one")),
+        ('"AND"', Term("and")),
+        ('"a (b) OR c"', Phrase(("a", "b", "or", "c"))),
+        ("merg*", Prefix("merg")),
+        ("anna@example.org", Phrase(("anna", "example", "org"))),
+        ("http://a", Phrase(("http", "a"))),
+        ('FROM:"Anna  Berg"', Field("from", "Anna Berg")),
+        ("in:board a", And((Field("in", "board"), A))),
+        ("sent:2026-01-01..2026-03-31", SentOn(date(2026, 1, 1), date(2026, 3, 31))),
+        ("sent:2026-02-03", SentOn(date(2026, 2, 3), date(2026, 2, 3))),
+        ("sent:>=2026-02-03", SentOn(date(2026, 2, 3), None)),
+        ("sent:>2026-02-03", SentOn(date(2026, 2, 4), None)),
+        ("sent:<=2026-02-03", SentOn(None, date(2026, 2, 3))),
+        ("sent:<2026-02-03", SentOn(None, date(2026, 2, 2))),
+    ],
+)
+def test_a_text_is_this_tree(text: str, query: Query):
+    assert parse(text) == query
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "word"),
+    [
+        ("", 1, "nothing"),
+        ("   ", 4, "nothing"),
+        ("a AND", 6, "missing at the end"),
+        ("a AND OR b", 7, "operator"),
+        ("OR b", 1, "operator"),
+        ("(a OR b", 8, "missing at the end"),
+        ("a )", 3, "parenthesis"),
+        ("()", 2, "parenthesis"),
+        ('a "b c', 3, "quotation"),
+        ("a ?!", 3, "letter"),
+        ("a *", 3, "one word"),
+        ("a b*c", 4, "star"),
+        ("a b-c*", 3, "one word"),
+        ("a to:ben", 3, "to:"),
+        ("a NEAR/3 b", 3, "nearness"),
+        ("a from:", 8, "value"),
+        ("a sent:soon", 8, "2026-01-31"),
+        ("sent:2026-02-30", 6, "2026-01-31"),
+        ("sent:<0001-01-01", 6, "2026-01-31"),
+        ("sent:2026-03-01..2026-02-01", 6, "not after"),
+        ("a" * (LONGEST_QUERY + 1), LONGEST_QUERY + 1, "characters"),
+        ("(" * (DEEPEST_QUERY + 1), DEEPEST_QUERY + 1, "parentheses"),
+        ("NOT " * (DEEPEST_QUERY + 1) + "a", 4 * DEEPEST_QUERY + 1, "parentheses"),
+        ("a " * (MOST_CLAUSES + 1), 1, "words"),
+    ],
+)
+def test_an_error_names_the_column_and_the_reason(text: str, column: int, word: str):
+    with pytest.raises(QueryRefused) as refused:
+        parse(text)
+    assert refused.value.column == column
+    assert word in refused.value.reason
+
+
+def test_the_deepest_query_can_be_parsed_and_printed():
+    query = parse("NOT " * DEEPEST_QUERY + "a")
+    assert parse(printed(query)) == query
+    assert parse("(" * DEEPEST_QUERY + "a" + ")" * DEEPEST_QUERY) == A
+
+
+def test_names_become_ids_wherever_they_stand():
+    query = resolve(parse("a OR NOT (from:anna b)"), lambda name, value: [ANNA])
+    assert query == Or((A, Not(And((Ids("from", frozenset({ANNA})), B)))))
+
+
+def test_an_id_can_be_written_for_a_name():
+    assert list(ids_as_written("from", str(ANNA))) == [ANNA]
+    with pytest.raises(NameUnknown):
+        ids_as_written("from", "anna")
+
+
+def test_a_scope_stands_around_the_whole_query():
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    scope = Scope(conversations=frozenset({ANNA}), participants=frozenset(), since=since)
+    limits = (Ids("in", frozenset({ANNA})), Ids("participant", frozenset()), SentIn(since, None))
+    assert scoped(Or((A, B)), scope) == And((Or((A, B)), *limits))
+    assert scoped(A, Scope()) == A
+
+
+def test_the_last_day_that_there_is_has_an_end():
+    assert bounds_of(SentOn(None, date.max)) == SentIn(None, None)
+
+
+def test_ids_are_not_printed():
+    with pytest.raises(TypeError):
+        printed(Not(Ids("from", frozenset())))
