@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -43,13 +44,27 @@ def class_of(item: Item, claims: Claims) -> DispositionClass:
     return found
 
 
-@checked(cases(), st.data())
+def edges_of(claims: Claims) -> list[datetime]:
+    """Return the first `sent_at` that each claim by itself does not reach any more, or not yet."""
+    reached = [
+        period.open_from(then)
+        for rule in claims.rules
+        for period in (rule.period, *(lock.period for lock in claims.locks))
+        for then in (claims.now, claims.now - rule.grace)
+    ]
+    return reached + [erasure.requested_at + INSTANT for erasure in claims.erasures]
+
+
+@checked(cases(), st.data(), examples=600)
 def test_an_item_stands_in_its_class_as_its_own_decision_says(case: tuple[Item, Claims], data: st.DataObject):
     item, claims = case
-    edges = [bound.sent_before for each in classes_under(claims) for bound in (*each.due, *each.ripe)]
-    if near := [edge for edge in edges if edge < FOREVER]:  # where a class would be wrong by an instant
-        edge = data.draw(st.sampled_from(near)) + data.draw(st.sampled_from([-INSTANT, 0 * INSTANT]))
-        item = replace(item, sent_at=data.draw(st.sampled_from([item.sent_at, edge])))
+    near = [
+        *edges_of(claims),
+        item.sent_at,
+        claims.now,
+    ]  # where a class would be wrong by an instant, or a rule too many
+    sent_at = data.draw(st.sampled_from(near)) + data.draw(st.sampled_from([-INSTANT, 0 * INSTANT]))
+    item = replace(item, sent_at=sent_at)
     item = replace(item, conversation_type=TYPE_OF[item.conversation])
     answer, found = claims.decide(item), class_of(item, claims)
     assert found.standing_of(item) is standing_of(answer, claims.now)
@@ -84,6 +99,22 @@ DEFECTS: dict[str, tuple[str, Callable[[Any], Callable[..., Any]]]] = {
         lambda true: lambda floors, now: true([*floors, Period()], now - INSTANT),
     ),
     "no floor is heard": ("_kept_from", lambda _: lambda *_: FOREVER),
+    "implicit rules are heard beside explicit ones": (
+        "_Claims",
+        lambda true: (
+            lambda rules, *of: true(
+                (*rules, *(replace(rule, conversations=None) for rule in rules if rule.is_explicit)), *of
+            )
+        ),
+    ),
+    "an erasure is heard before it is requested": (
+        "_Claims",
+        lambda true: (
+            lambda rules, holds, locks, erasures, now: true(
+                rules, holds, locks, [replace(each, requested_at=now) for each in erasures], now
+            )
+        ),
+    ),
     "bounds are lost": ("_fewest", lambda true: lambda bounds: true(bounds)[1:]),
     "all bounds are due to anybody": (
         "_fewest",
@@ -119,17 +150,19 @@ def test_a_tenant_with_two_rules_a_hold_and_an_erasure_has_few_classes():
         Rule(UUID(int=33), 1, RuleKind.DELETION, Period(days=90), conversations=frozenset({here, third})),
     )
     hold = Hold(HOLD, custodians=frozenset({ALICE}), conversations=frozenset({there}), since=NOON - DAY)
+    elsewhere = Hold(UUID(int=35), conversations=frozenset({UUID(int=36)}))
     erasure = Erasure(UUID(int=34), ALICE, NOON)
     assert named_by(rules, (hold,)) == {here, there, third}
     named = {here: "group", there: "group", third: "group"}
-    ordinary, of_two, of_one = classes_of(["group"], named, rules, (hold,), (), (erasure,), NOON)
+    holds = (hold, elsewhere)
+    ordinary, of_two, of_one = classes_of(["group"], named, rules, holds, (), (erasure,), NOON)
     hers = Bound(NOON + INSTANT, ALICE)
     year, year_and_grace = NOON.replace(year=2025) + INSTANT, NOON.replace(year=2025) - 30 * DAY + INSTANT
     assert ordinary.due == (Bound(year), hers)
     assert ordinary.ripe == (Bound(year_and_grace), hers)
     assert ordinary.shields == (Shield(HOLD, NOON - DAY, None, frozenset({ALICE})),)
     assert ordinary.conversations is None
-    assert ordinary.others == {here, there, third}
+    assert ordinary.others == {here, there, third, UUID(int=36)}
     by_size = {len(each.conversations or ()): each for each in (of_two, of_one)}
     assert by_size[2].due == by_size[2].ripe == (Bound(NOON - 90 * DAY + INSTANT), hers)
     assert by_size[1].shields == (Shield(HOLD, NOON - DAY, None, None),)

@@ -461,6 +461,34 @@ def test_an_item_on_two_holds_stays_on_the_second_when_the_first_is_released():
     assert isinstance(Claims(rules).decide(item_of(9 * DAY)), Dispose)
 
 
+def test_an_erasure_concerns_what_its_subject_had_sent_up_to_it():
+    erasure, tick = Erasure(UUID(int=7), ALICE, NOON), timedelta.resolution
+    assert [concerns(erasure, item_of(age)) for age in (tick, 0 * tick, -tick)] == [True, True, False]
+    assert not concerns(erasure, replace(item_of(DAY), sender=BOB))
+    assert not concerns(erasure, replace(item_of(DAY), sender=None))
+
+
+def test_where_a_floor_kept_both_a_rule_and_an_erasure_waiting_the_erasure_wins():
+    rules = (
+        Rule(FLOOR, 1, RuleKind.FLOOR, Period(days=30)),
+        Rule(RULE, 1, RuleKind.DELETION, Period(days=10)),
+    )
+    asked = Erasure(UUID(int=7), ALICE, NOON - 80 * DAY)
+    answer = Claims(rules, erasures=(asked,)).decide(item_of(99 * DAY))
+    assert isinstance(answer, Dispose)
+    assert answer.due_at == answer.destroy_at == NOON - 69 * DAY
+    assert [step.voice for step in answer.trace if step.won] == [Voice.ERASURE]
+
+
+def test_what_a_rule_hid_before_the_request_stays_hidden_since_then_and_is_destroyed_by_the_request():
+    rules = (Rule(RULE, 1, RuleKind.DELETION, Period(days=10), grace=30 * DAY),)
+    asked = Erasure(UUID(int=7), ALICE, NOON - DAY)
+    answer = Claims(rules, erasures=(asked,)).decide(item_of(20 * DAY))
+    assert isinstance(answer, Dispose)
+    assert (answer.due_at, answer.destroy_at) == (NOON - 10 * DAY, NOON - DAY)
+    assert [step.voice for step in answer.trace if step.won] == [Voice.ERASURE, Voice.IMPLICIT]
+
+
 def test_a_lock_is_extended_and_never_shortened():
     lock = Lock(UUID(int=8), Period(years=3), frozenset({"group"}))
     assert lock.extended_to(Period(years=7), None) == Lock(lock.lock, Period(years=7))

@@ -60,6 +60,11 @@ def test_where_the_regulation_names_no_period_the_tenant_does():
     )
 
 
+def test_a_period_that_a_deletion_preset_proposes_may_be_shortened():
+    preset = parse_preset(GOOD.replace("floor", "deletion"), "x.toml")
+    assert preset.rule(ID, 1, Period(years=1)).period == Period(years=1)
+
+
 def test_a_good_preset_is_read():
     assert parse_preset(GOOD, "x.toml") == Preset("x", "X", "Law 1", RuleKind.FLOOR, Period(years=3), None)
 
