@@ -9,11 +9,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from redis.asyncio import Redis
 
-from libs.authn.jwks import JwksKeySource
-from libs.authn.redis_announcements import announcements_of
-from libs.authn.revocations import Announcement, RevocationFeed, RevocationView, decode_announcement
 from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
-from libs.authn.tokens import TokenVerifier
 from libs.authz.authorizer import Authorizer
 from libs.contracts.internal import LeaseSigningKey, SigningKeyLease
 from libs.contracts.streams import CONSUMERS
@@ -27,6 +23,7 @@ from libs.host.background import Background
 from libs.host.clients import ServiceClient
 from libs.host.outbox import outbox_routes
 from libs.host.owners import gaps_of, reports_to
+from libs.host.signed_in import SignedIn
 from libs.kernel.clock import Clock, SystemClock
 from libs.kernel.denials import Denials
 from libs.kernel.errors import DomainError
@@ -90,15 +87,12 @@ class _World:
             "keys": settings.keys_url,
             "messaging": settings.messaging_url,
         }
-        self.revocations = RevocationView(clock)
-        self.feed = RevocationFeed(
-            self.revocations, clock, subscribe=lambda: announcements_of(self.redis), poll=self._poll
-        )
         self.readings = PostgresReadings(self.reading, clock, self.ids)
         self.denials, self.reads = Denials(clock), Denials(clock)
         self.record_denials = RecordDenials(self.readings, self.denials, self.ids)
         self.record_reads = RecordReads(self.readings, self.reads, self.ids)
         self.owners = {source: ServiceClient(url, source, signer) for source, url in urls.items()}
+        self.signed_in = SignedIn(self.owners["keys"], self.owners["identity"], self.redis, clock)
         self.counted = {
             source: ServiceClient(url, source, signer, timeout_seconds=COUNTING_SECONDS)
             for source, url in urls.items()
@@ -126,15 +120,6 @@ class _World:
             GaugesAndErrors(self.metrics),
             clock,
         )
-
-    async def _poll(self, after: int | None) -> Announcement:
-        params = {} if after is None else {"after": after}
-        answer = await self.owners["identity"].fetch_bytes("/internal/revocations", params)
-        return decode_announcement(answer)
-
-    async def fetch_token_keys(self) -> bytes:
-        """Return the JWK set that the keys service publishes."""
-        return await self.owners["keys"].fetch_bytes("/keys/v1/jwks.json")
 
     async def end_reads(self) -> None:
         """Write the reads and denials of the running minute too, before the databases are let go."""
@@ -167,10 +152,6 @@ class _World:
             metrics=self.metrics,
         )
 
-    async def knows_revocations(self) -> bool:
-        """Say whether it is known which sessions were revoked."""
-        return self.revocations.is_fresh()
-
     async def database_answers(self) -> bool:
         """Say whether PostgreSQL answers."""
         async with self.publishing.begin() as tx:
@@ -195,7 +176,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         readiness={
             "database": world.database_answers,
             "checkpoint key": world.signs.has_key,
-            "revocations": world.knows_revocations,
+            "revocations": world.signed_in.is_fresh,
             "publisher, projectors and integrator": background.runs,
         },
         metrics=world.metrics,
@@ -210,8 +191,8 @@ def _reading_routes(world: _World) -> APIRouter:
     access = Access(Authorizer(POLICIES), world.denials)
     return read_routes(
         PREFIX,
-        verifier=TokenVerifier(JwksKeySource(world.fetch_token_keys, clock), clock),
-        revocations=world.revocations,
+        verifier=world.signed_in.verifier,
+        revocations=world.signed_in.revocations,
         read_log=ReadLog(readings, access, world.reads),
         search=SearchEntries(readings, access, clock, ids),
         take_evidence=TakeEvidence(readings, access, clock, ids),
@@ -235,7 +216,7 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
                 stack.push_async_callback(client.close)
             stack.push_async_callback(world.end_reads)
             await stack.enter_async_context(background)
-            background.keep(world.feed.run)
+            background.keep(world.signed_in.run)
             background.every(lambda: _READS_SECONDS, world.record_denials)
             background.every(lambda: _READS_SECONDS, world.record_reads)
             background.keep(world.publisher.run)
