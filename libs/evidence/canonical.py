@@ -23,6 +23,17 @@ def canonical(value: object) -> bytes:
         raise EvidenceRefused("the value has no canonical form", "value") from None
 
 
+def canonical_line(value: Mapping[str, Any]) -> bytes:
+    """Return `canonical(value)` of objects, lists and strings with ASCII names, many times sooner.
+
+    Raises EvidenceRefused for text that UTF-8 cannot hold.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        raise EvidenceRefused("the value has no canonical form", "value") from None
+
+
 def parse_canonical(data: bytes, where: str) -> Any:
     """Return the value of canonical bytes. Raises EvidenceRefused for any other spelling of it."""
     value = parse_json(data, where)

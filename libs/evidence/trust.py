@@ -10,6 +10,7 @@ from libs.evidence.errors import EvidenceRefused
 from libs.merkle.note import PUBLIC_KEY_BYTES, Verifier
 
 CHECKPOINTS = "checkpoints"
+PRODUCTIONS = "productions"
 ED25519 = "ed25519"
 
 
@@ -32,12 +33,10 @@ class Trust:
     instance: str
     keys: tuple[TrustedKey, ...]
 
-    def verifiers(self, origin: str) -> tuple[Verifier, ...]:
-        """Return the keys that may sign checkpoints, under the name of the log `origin`."""
+    def verifiers(self, origin: str, use: str = CHECKPOINTS) -> tuple[Verifier, ...]:
+        """Return the keys that may sign for `use`, under the name `origin`."""
         return tuple(
-            Verifier(origin, key.public)
-            for key in self.keys
-            if key.use == CHECKPOINTS and key.algorithm == ED25519
+            Verifier(origin, key.public) for key in self.keys if key.use == use and key.algorithm == ED25519
         )
 
 
