@@ -8,16 +8,23 @@ from typing import Any
 from uuid import UUID
 
 from libs.evidence.bundle import ACT, CONVERSATION_RANGE, LOG_RANGE
-from libs.evidence.canonical import Fields, encoded, parse_canonical, parse_json
-from libs.evidence.detail import SALT_BYTES, Detail, opened
-from libs.evidence.entry import body_commitment, entry_leaf, metadata_commitment, place_in
+from libs.evidence.canonical import Fields, encoded, parse_json
+from libs.evidence.detail import SALT_BYTES, Detail
+from libs.evidence.entry import body_commitment, entry_leaf, place_in
 from libs.evidence.errors import EvidenceRefused, LogRefused
 from libs.evidence.folder import CHECKPOINT, DETAILS, FolderSource
-from libs.evidence.leaf import Leaf, parse_leaf
+from libs.evidence.leaf import Leaf
 from libs.evidence.log import refuse_forks, trusted_checkpoint, verify_log
+from libs.evidence.proofs import (
+    included_leaf,
+    leaf_of_log,
+    proven,
+    shown_commit,
+    shown_detail,
+    shown_metadata,
+)
 from libs.evidence.trust import Trust, log_of
 from libs.merkle.checkpoint import Checkpoint
-from libs.merkle.errors import ProofRefused
 from libs.merkle.hashing import HASH_BYTES, leaf_hash
 from libs.merkle.verify import verify_consistency, verify_inclusion, verify_range
 
@@ -107,7 +114,7 @@ class _Details:
             return
         _, fields = self._next
         try:
-            _opened(fields, leaf, fields.where)
+            shown_detail(fields, leaf, fields.where)
             fields.end()
         except EvidenceRefused as refused:
             raise LogRefused(f"entry {leaf.index}: {refused.reason}", fields.where, leaf.index) from None
@@ -174,7 +181,7 @@ def _others(fields: Fields, checkpoint: Checkpoint, trust: Trust) -> list[Checkp
             raise EvidenceRefused("the checkpoint is of another log", where)
         first, second = sorted((other, checkpoint), key=lambda each: each.size)
         refuse_forks([(where, first), ("checkpoint", second)])
-        _proven(
+        proven(
             lambda first=first, second=second, proof=proof: verify_consistency(  # type: ignore[misc]
                 first=first.size,
                 second=second.size,
@@ -190,10 +197,10 @@ def _others(fields: Fields, checkpoint: Checkpoint, trust: Trust) -> list[Checkp
 
 def _judge_act(fields: Fields, checkpoint: Checkpoint, log: UUID) -> tuple[int, str]:
     data = fields.text("leaf").encode()
-    leaf = _included(data, fields.hashes("proof"), checkpoint, log, "leaf")
+    leaf = included_leaf(data, fields.hashes("proof"), checkpoint, log, "leaf")
     shown = "its detail is not shown"
     if fields.has("detail"):
-        detail = _opened(fields, leaf, "detail")
+        detail = shown_detail(fields, leaf, "detail")
         shown = f"{detail.action} ({detail.outcome})"
     return 1, f"Entry {leaf.index} of {checkpoint.origin}, told of by {leaf.source}, is in the log: {shown}."
 
@@ -203,17 +210,17 @@ def _judge_log_range(fields: Fields, checkpoint: Checkpoint, log: UUID) -> tuple
     if not texts:
         raise EvidenceRefused("there is no leaf", "leaves")
     datas = [str(text).encode(errors="replace") for text in texts]
-    first = _leaf(datas[0], log, "leaves[0]").index
+    first = leaf_of_log(datas[0], log, "leaves[0]").index
     leaves = {}
     for at, data in enumerate(datas):
-        leaf = _leaf(data, log, f"leaves[{at}]")
+        leaf = leaf_of_log(data, log, f"leaves[{at}]")
         if leaf.index != first + at:
             raise EvidenceRefused(
                 f"entry {first + at} is missing: entry {leaf.index} stands in its place", f"leaves[{at}]"
             )
         leaves[leaf.index] = leaf
     proof = fields.hashes("proof")
-    _proven(
+    proven(
         lambda: verify_range(
             leaves=[leaf_hash(data) for data in datas],
             first=first,
@@ -236,7 +243,7 @@ def _judge_details(values: list[Any], leaves: Mapping[int, Leaf]) -> None:
         index = members.number("index")
         if index not in leaves:
             raise EvidenceRefused("the detail belongs to no leaf that is shown", where)
-        _opened(members, leaves[index], where)
+        shown_detail(members, leaves[index], where)
         members.end()
 
 
@@ -263,12 +270,9 @@ def _judge_conversation(fields: Fields, checkpoint: Checkpoint, log: UUID) -> tu
 
 def _commit(value: object, checkpoint: Checkpoint, log: UUID, where: str) -> tuple[Leaf, Detail]:
     fields = Fields(value, where)
-    leaf = _included(fields.text("leaf").encode(), fields.hashes("proof"), checkpoint, log, where)
-    detail = _opened(fields, leaf, where)
+    commit = shown_commit(fields, checkpoint, log)
     fields.end()
-    if leaf.root is None or leaf.source != "messaging":
-        raise EvidenceRefused("the leaf is of no commit of messages", where)
-    return leaf, detail
+    return commit
 
 
 def _entry(fields: Fields, commits: list[tuple[Leaf, Detail]], conversation: UUID, log: UUID) -> int:
@@ -277,26 +281,12 @@ def _entry(fields: Fields, commits: list[tuple[Leaf, Detail]], conversation: UUI
     if number >= len(commits):
         raise EvidenceRefused("the commit of the entry is not shown", fields.where)
     leaf, detail = commits[number]
-    hashed = entry_leaf(_metadata(fields, conversation, seq, log), _body(fields))
+    hashed = entry_leaf(shown_metadata(fields, conversation, seq, log)[0], _body(fields))
     fields.end()
     place, size = place_in(detail.runs, conversation, seq)
     root = leaf.root or b""
-    _proven(
-        lambda: verify_inclusion(leaf=hashed, index=place, size=size, proof=path, root=root), fields.where
-    )
+    proven(lambda: verify_inclusion(leaf=hashed, index=place, size=size, proof=path, root=root), fields.where)
     return seq
-
-
-def _metadata(fields: Fields, conversation: UUID, seq: int, log: UUID) -> bytes:
-    """Return the commitment to an entry's metadata; where they are shown, they must be this entry's."""
-    if not fields.has("metadata"):
-        return fields.hexed("metadata_commitment", HASH_BYTES)
-    data = fields.text("metadata").encode()
-    value = parse_canonical(data, f"{fields.where}.metadata")
-    named = {"conversation": str(conversation), "seq": seq, "tenant": str(log)}
-    if not isinstance(value, dict) or any(value.get(name) != each for name, each in named.items()):
-        raise EvidenceRefused("the metadata are of another entry", f"{fields.where}.metadata")
-    return metadata_commitment(data, fields.hexed("metadata_salt", SALT_BYTES))
 
 
 def _body(fields: Fields) -> bytes | None:
@@ -304,45 +294,6 @@ def _body(fields: Fields) -> bytes | None:
     if fields.has("body"):
         return body_commitment(fields.base64("body"), fields.hexed("body_salt", SALT_BYTES))
     return fields.hexed("body_commitment", HASH_BYTES) if fields.has("body_commitment") else None
-
-
-def _leaf(data: bytes, log: UUID, where: str) -> Leaf:
-    """Return a leaf of the log `log`."""
-    try:
-        leaf = parse_leaf(data)
-    except EvidenceRefused as refused:
-        raise EvidenceRefused(refused.reason, where) from None
-    if leaf.log != log:
-        raise EvidenceRefused("the leaf is of another log", where)
-    return leaf
-
-
-def _included(data: bytes, proof: list[bytes], checkpoint: Checkpoint, log: UUID, where: str) -> Leaf:
-    """Return a leaf that stands in the log at its index."""
-    leaf = _leaf(data, log, where)
-    _proven(
-        lambda: verify_inclusion(
-            leaf=leaf_hash(data),
-            index=leaf.index,
-            size=checkpoint.size,
-            proof=proof,
-            root=checkpoint.root,
-        ),
-        where,
-    )
-    return leaf
-
-
-def _opened(fields: Fields, leaf: Leaf, where: str) -> Detail:
-    """Return the detail that is shown, when it is the one that the leaf commits to."""
-    return opened(fields.raw("detail"), fields.hexed("salt", SALT_BYTES), leaf.detail, where)
-
-
-def _proven(proof: Callable[[], None], where: str) -> None:
-    try:
-        proof()
-    except ProofRefused as refused:
-        raise EvidenceRefused(f"the proof does not hold: {refused.reason}", where) from None
 
 
 def _read(path: Path) -> bytes:
