@@ -25,6 +25,7 @@ from libs.contracts.cloudevents import (
 )
 from libs.contracts.facts import FACTS
 from libs.contracts.holds import BARRIER
+from libs.contracts.retention import DISPOSITION
 
 __all__ = [
     "CONTENT_TYPE",
@@ -194,6 +195,7 @@ _ALL: tuple[type[Event], ...] = (
     SigningKeyLeased,
     EntriesCommitted,
     *BARRIER,
+    *DISPOSITION,
     *FACTS,
 )
 

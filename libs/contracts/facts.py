@@ -88,4 +88,10 @@ class AuditFact(Fact, frozen=True, kw_only=True, omit_defaults=True):
     name: ClassVar[str] = "audit.fact.recorded.v1"
 
 
-FACTS: tuple[type[Fact], ...] = (IdentityFact, KeysFact, MessagingFact, AuditFact)
+class RetentionFact(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """An act of the retention service."""
+
+    name: ClassVar[str] = "retention.fact.recorded.v1"
+
+
+FACTS: tuple[type[Fact], ...] = (RetentionFact, IdentityFact, KeysFact, MessagingFact, AuditFact)

@@ -12,6 +12,7 @@ CONSUMERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "keys": ("audit",),
         "messaging": ("audit",),
         "audit": ("audit",),
+        "retention": ("audit", "messaging"),
     }
 )
 """Source service → the services whose cursors its outbox waits for before it drops anything."""
