@@ -6,10 +6,19 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from libs.approvals.request import Request
 from libs.kernel.denials import Denial
 from libs.kernel.ids import ConversationId, DekId, DeviceId, MessageId, PrincipalId, TenantId
 from services.messaging.domain.commits import Leaf
-from services.messaging.domain.entries import ClientKey, ConversationKey, ConversationKind, Entry, EntryKind
+from services.messaging.domain.entries import (
+    ClientKey,
+    ConversationKey,
+    ConversationKind,
+    Entry,
+    EntryKind,
+    Provenance,
+)
+from services.messaging.domain.imports import Batch, Part, Person, RefusedLine, Wanted
 from services.messaging.domain.log import Head, KnownSend
 from services.messaging.domain.membership import Standing
 from services.messaging.domain.receipts import Advance, MarkKey
@@ -115,6 +124,7 @@ class StoredEntry(NamedTuple):
     subjects: tuple[PrincipalId, ...]
     sealed: bytes | None
     had_body: bool
+    provenance: Provenance | None = None
 
 
 class ConversationState(NamedTuple):
@@ -304,4 +314,134 @@ class Live(Protocol):
 
     def publish(self, batches: Sequence[LiveBatch]) -> None:
         """Send these batches as soon as may be; never waits and never fails."""
+        ...
+
+
+class ImportRun(NamedTuple):
+    """An import as it stands: `digest` (32 bytes) is the hash of what it does."""
+
+    run: UUID
+    tenant: TenantId
+    source: bytes
+    name: str
+    lines: int
+    batches: int
+    digest: bytes
+    requested_at: datetime
+    begun_at: datetime | None
+    finished_at: datetime | None
+
+
+class ImportCounts(NamedTuple):
+    """What an import has brought so far; `first_at` and `last_at` are the earliest and latest `sent_at`.
+
+    `done` are the batches that came, always the first ones; `refused` are the first refusals, in order.
+    """
+
+    done: int
+    imported: int
+    conversations: int
+    first_at: datetime | None
+    last_at: datetime | None
+    refusals: int
+    refused: tuple[RefusedLine, ...]
+
+
+class BatchState(NamedTuple):
+    """A batch as it was approved, and whether it came (`imported` counts its messages then)."""
+
+    batch: Batch
+    imported: int | None
+
+
+class BatchDone(NamedTuple):
+    """What became of a batch; it is `repeated` when it had come before, and nothing new was made."""
+
+    imported: int
+    refused: int
+    repeated: bool
+
+
+class ArrivedBatch(NamedTuple):
+    """A batch that came: its parts, and the lines that were refused already."""
+
+    run: ImportRun
+    number: int
+    parts: Sequence[Part]
+    refused: Sequence[RefusedLine]
+
+
+class Imports(Protocol):
+    """Keeps imports, within one tenant at a time. Every method may raise LogUnavailable."""
+
+    async def ask(self, run: ImportRun, wanted: Wanted, request: Request) -> tuple[ImportRun, Request]:
+        """Keep an import and its request, and tell the audit log, in one transaction.
+
+        One that is pending, approved or used already stays as it is, and is returned. Raises ImportDiffers
+        when the same source was asked for in another way.
+        """
+        ...
+
+    async def get(self, tenant: TenantId, run: UUID) -> tuple[ImportRun, Request]:
+        """Return an import and its newest request. Raises ImportNotFound."""
+        ...
+
+    async def listed(self, tenant: TenantId) -> list[tuple[ImportRun, Request]]:
+        """Return the newest imports of a tenant, the newest first."""
+        ...
+
+    async def counts(self, run: ImportRun) -> ImportCounts:
+        """Return what an import has brought so far."""
+        ...
+
+    async def people(self, run: ImportRun) -> list[Person]:
+        """Return the authors of an import who are somebody in the directory."""
+        ...
+
+    async def unknown(self, tenant: TenantId, principals: Sequence[PrincipalId]) -> list[PrincipalId]:
+        """Return those who never were in the tenant's directory; who has left still is."""
+        ...
+
+    async def begin(self, run: ImportRun, request: Request, by: PrincipalId) -> ImportRun:
+        """Use the approval and begin, in one transaction; what has begun stays as it is.
+
+        Raises NotApproved or DigestDiffers.
+        """
+        ...
+
+    async def batch(self, run: ImportRun, number: int) -> BatchState | None:
+        """Return a batch, or None if the import has no such number."""
+        ...
+
+    async def finish(self, run: ImportRun, by: PrincipalId) -> ImportRun:
+        """End an import of which every batch came, and tell the audit log; what has ended stays."""
+        ...
+
+
+class ImportWriter(Protocol):
+    """Writes what an import brings, by the role that writes the log."""
+
+    async def write(self, arrived: ArrivedBatch) -> BatchDone:
+        """Commit a batch in one transaction: entries, provenance, refusals and the batch's own row.
+
+        A batch that came before makes nothing new. Raises BatchOutOfOrder, or LogUnavailable.
+        """
+        ...
+
+
+class RequestsDesk(Protocol):
+    """Keeps the requests of messaging's acts that need four eyes. Each method may raise LogUnavailable."""
+
+    async def listed(self, tenant: TenantId) -> list[Request]:
+        """Return the newest requests of a tenant."""
+        ...
+
+    async def get(self, tenant: TenantId, request: UUID) -> Request:
+        """Return a request. Raises RequestNotFound."""
+        ...
+
+    async def decide(
+        self, tenant: TenantId, request: UUID, approver: PrincipalId, digest: bytes, *, approves: bool
+    ) -> Request:
+        """Approve or refuse a request and tell the audit log, in one transaction."""
         ...

@@ -31,6 +31,7 @@ from libs.events.effects import one_by_one
 from libs.events.projector import Projector
 from libs.events.publisher import Publisher
 from libs.host.app import create_app
+from libs.host.approvals import approval_routes
 from libs.host.background import Background
 from libs.host.clients import ServiceClient
 from libs.host.outbox import acts_routes, outbox_routes
@@ -42,26 +43,31 @@ from libs.kernel.randomness import SystemRandomness
 from libs.telemetry.metrics import Metrics
 from services.messaging.adapters.keys import KeyServiceKeys
 from services.messaging.adapters.live import RedisLive
-from services.messaging.edge import http
+from services.messaging.edge import http, imports
 from services.messaging.edge.problems import PROBLEMS
 from services.messaging.edge.socket import Socket
 from services.messaging.edge.stream import directory_door
 from services.messaging.edge.ws import SocketEdge
 from services.messaging.settings import Settings
 from services.messaging.store.acts import ACTS
+from services.messaging.store.approvals import PostgresRequests
 from services.messaging.store.denials import PostgresDenials
 from services.messaging.store.evidence import PostgresEvidence
 from services.messaging.store.heads import PostgresHeads
+from services.messaging.store.import_writer import PostgresImportWriter
+from services.messaging.store.imports import PostgresImports
 from services.messaging.store.log_reader import PostgresLogReader
 from services.messaging.store.log_writer import PostgresLogWriter
 from services.messaging.store.marks import PostgresMarks
 from services.messaging.store.months import PostgresMonths
 from services.messaging.store.principals import PostgresPrincipals
 from services.messaging.usecases.access import Access
+from services.messaging.usecases.approve import Approve
 from services.messaging.usecases.commit import GroupCommit, SpreadCommit
 from services.messaging.usecases.converse import Converse
 from services.messaging.usecases.deliver import Deliver
 from services.messaging.usecases.evidence import TakeEvidence
+from services.messaging.usecases.imports import Import
 from services.messaging.usecases.mark import FLUSH_SECONDS, Mark
 from services.messaging.usecases.open_socket import OpenSocket
 from services.messaging.usecases.read import ReadConversations
@@ -90,6 +96,8 @@ class Core:
     converse: Converse
     read: ReadConversations
     take_evidence: TakeEvidence
+    imports: Import
+    approve: Approve
     mark: Mark
     open_socket: OpenSocket
     tell_denials: TellDenials
@@ -131,6 +139,16 @@ def core_of(
         converse=Converse(access, reader, seal, commit),
         read=ReadConversations(access, authorization, reader, keys),
         take_evidence=TakeEvidence(access, PostgresEvidence(app_database, ids, clock), keys),
+        imports=Import(
+            access,
+            PostgresImports(app_database, ids, clock),
+            PostgresImportWriter(writer_database, log_writer, clock),
+            keys,
+            seal,
+            ids,
+            clock,
+        ),
+        approve=Approve(access, PostgresRequests(app_database, ids, clock)),
         mark=Mark(access, deliver, PostgresMarks(writer_database), clock),
         open_socket=OpenSocket(deliver, reader, PostgresHeads(writer_database), authorization),
         tell_denials=TellDenials(denials, PostgresDenials(writer_database, ids, clock)),
@@ -221,6 +239,10 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
             http.evidence_routes(
                 PREFIX, verifier=verifier, revocations=view, take_evidence=core.take_evidence
             ),
+            imports.import_routes(
+                PREFIX, verifier=verifier, revocations=view, imports=core.imports, clock=clock
+            ),
+            approval_routes(PREFIX, verifier=verifier, revocations=view, desk=core.approve, clock=clock),
             edge.routes(PREFIX),
         ],
         problems=PROBLEMS,

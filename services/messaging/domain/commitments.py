@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from libs.kernel.ids import MessageId, PrincipalId
-from services.messaging.domain.entries import ConversationKey, EntryKind
+from services.messaging.domain.entries import ConversationKey, EntryKind, Provenance
 
 SALT_BYTES = 16
 
@@ -47,16 +47,26 @@ class Described(Protocol):
         """Whom it was done to."""
         ...
 
+    @property
+    def provenance(self) -> Provenance | None:
+        """Where it was imported from, None for what was said here."""
+        ...
+
 
 def metadata_of(key: ConversationKey, entry: Described, seq: int) -> bytes:
     """Return an entry's metadata as canonical JSON (RFC 8785): sorted keys, ASCII, integers only.
 
-    Every value is a UUID, an integer or a timestamp, so that no string needs an escape.
+    Every value is a UUID, an integer, a timestamp or a hash in hex, so that no string needs an escape. An
+    entry that was not imported has no `provenance`.
     """
+    provenance = ""
+    if entry.provenance is not None:
+        source, line = entry.provenance
+        provenance = f'"provenance":{{"line":{line},"source":"{source.hex()}"}},'
     subjects = ",".join(f'"{subject}"' for subject in entry.subjects)
     return (
         f'{{"actor":"{entry.actor}","conversation":"{key.conversation}","kind":{int(entry.kind)},'
-        f'"message":"{entry.message}","revision":{entry.revision},'
+        f'"message":"{entry.message}",{provenance}"revision":{entry.revision},'
         f'"sent_at":"{entry.sent_at.replace(tzinfo=None).isoformat(timespec="microseconds")}Z","seq":{seq},"subjects":[{subjects}],'
         f'"tenant":"{key.tenant}"}}'
     ).encode()

@@ -23,10 +23,11 @@ class EntryKind(IntEnum):
 
 
 class ConversationKind(IntEnum):
-    """One-to-one, or a group; the numbers are stored."""
+    """One-to-one, a group, or correspondence that was imported; the numbers are stored."""
 
     DIRECT = 1
     GROUP = 2
+    IMPORT = 3
 
 
 class ConversationKey(NamedTuple):
@@ -52,6 +53,13 @@ class ClientKey(NamedTuple):
         return hash(self.client_id.int)
 
 
+class Provenance(NamedTuple):
+    """Where an imported entry comes from: a source by its SHA-256 (32 bytes), and a line of it, from 1."""
+
+    source: bytes
+    line: int
+
+
 class Draft(NamedTuple):
     """An act that was decided and waits for its commit.
 
@@ -60,7 +68,7 @@ class Draft(NamedTuple):
     clear body; `metadata_salt` (16 bytes) salts the commitment to the metadata, and lies inside `sealed`
     where there is a body. `creates` is the kind of the conversation that the draft begins, None for every
     other act. `fingerprint` is a keyed hash of the body, which tells a repeated send from a
-    conflict.
+    conflict. `provenance` is None for whatever was not imported.
     """
 
     key: ConversationKey
@@ -79,6 +87,7 @@ class Draft(NamedTuple):
     dek: DekId | None = None
     body_commitment: bytes | None = None
     revision: int = 0
+    provenance: Provenance | None = None
 
 
 class Entry(NamedTuple):

@@ -109,3 +109,52 @@ class NotPermitted(DomainError):
     """The actor's roles do not allow this act, whatever it is done to."""
 
     action: str
+
+
+@dataclass(eq=False)
+class ImportNotFound(DomainError):
+    """There is no such import in this tenant."""
+
+    run: UUID
+
+
+@dataclass(eq=False)
+class ImportRefused(DomainError):
+    """The request describes no import: its batches do not add up, or a name stands for two people."""
+
+    why: str
+
+
+@dataclass(eq=False)
+class ImportDiffers(DomainError):
+    """The same source was asked for before, in another way: with other lines, or for other people."""
+
+    run: UUID
+
+
+@dataclass(eq=False)
+class ImportNotBegun(DomainError):
+    """Lines come once the import has been approved and begun."""
+
+    run: UUID
+
+
+@dataclass(eq=False)
+class BatchDiffers(DomainError):
+    """The lines are not those that were approved."""
+
+    number: int
+
+
+@dataclass(eq=False)
+class BatchOutOfOrder(DomainError):
+    """Batches come one after the other; the next one is `expected`."""
+
+    expected: int
+
+
+@dataclass(eq=False)
+class ImportUnfinished(DomainError):
+    """Some batches have not come yet."""
+
+    missing: int

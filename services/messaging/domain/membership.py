@@ -1,15 +1,14 @@
 """Who takes part in a conversation, and which changes of that are allowed."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from libs.kernel.framing import framed
 from libs.kernel.ids import ConversationId, PrincipalId, TenantId
 from services.messaging.domain.entries import ConversationKind
 from services.messaging.domain.errors import DirectIsFixed, SizeRefused
+from services.messaging.domain.names import named
 
 LEAST_PARTICIPANTS = 2
 MOST_PARTICIPANTS = 1000
@@ -84,21 +83,21 @@ class ConversationFacts:
 
 
 _FACTS = {
-    (takes_part, administrator, direct): frozenset(
+    (takes_part, administrator, kind): frozenset(
         ["participant" if takes_part else "former_participant"]
         + ["administrator"] * administrator
-        + ["direct"] * direct
+        + ["direct"] * (kind is ConversationKind.DIRECT)
+        + ["imported"] * (kind is ConversationKind.IMPORT)
     )
     for takes_part in (True, False)
     for administrator in (True, False)
-    for direct in (True, False)
+    for kind in ConversationKind
 }
 
 
 def facts_of(tenant: TenantId, standing: Standing) -> ConversationFacts:
     """Return what the policies may know of a conversation as one principal stands to it."""
-    direct = standing.kind is ConversationKind.DIRECT
-    return ConversationFacts(tenant, _FACTS[standing.takes_part, standing.administrator, direct])
+    return ConversationFacts(tenant, _FACTS[standing.takes_part, standing.administrator, standing.kind])
 
 
 def decide_participants(
@@ -150,16 +149,9 @@ def direct_conversation_of(tenant: TenantId, one: PrincipalId, other: PrincipalI
 
     A pair has one conversation without a race, because the id is a function of the pair.
     """
-    return _named(b"muniment/direct/v1", tenant.bytes, *sorted((one.bytes, other.bytes)))
+    return ConversationId(named(b"muniment/direct/v1", tenant.bytes, *sorted((one.bytes, other.bytes))))
 
 
 def group_conversation_of(tenant: TenantId, creator: PrincipalId, client_id: UUID) -> ConversationId:
     """Return the id of the group that `creator` makes under `client_id`: making it again is the same."""
-    return _named(b"muniment/group/v1", tenant.bytes, creator.bytes, client_id.bytes)
-
-
-def _named(*parts: bytes) -> ConversationId:
-    """Return a UUID of version 8 whose bits are a hash of the parts. Source: RFC 9562, section 5.8."""
-    digest = int.from_bytes(hashlib.blake2b(framed(*parts), digest_size=16).digest())
-    versioned = (digest & ~(0xF << 76)) | (0x8 << 76)
-    return ConversationId(UUID(int=(versioned & ~(0b11 << 62)) | (0b10 << 62)))
+    return ConversationId(named(b"muniment/group/v1", tenant.bytes, creator.bytes, client_id.bytes))

@@ -1,8 +1,9 @@
 """The HTTP door: what a participant can ask without a socket."""
 
 from base64 import b64encode
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -25,6 +26,11 @@ MOST_CURSORS = 100_000
 MOST_TEXT = 16_384
 MOST_NAME = 200
 
+_KINDS: Final[Mapping[ConversationKind, Literal["direct", "group", "import"]]] = {
+    ConversationKind.DIRECT: "direct",
+    ConversationKind.GROUP: "group",
+    ConversationKind.IMPORT: "import",
+}
 Seq = Annotated[int, Field(ge=0, lt=2**63)]
 People = Annotated[list[UUID], Field(max_length=MOST_PARTICIPANTS)]
 
@@ -86,7 +92,7 @@ class ConversationView(BaseModel):
     """A conversation as one principal stands to it."""
 
     conversation: UUID
-    kind: Literal["direct", "group"]
+    kind: Literal["direct", "group", "import"]
     takes_part: bool
     administrator: bool
     last_seq: int
@@ -349,7 +355,7 @@ def _proved_view(entry: ProvedEntry) -> ProvedEntryView:
 def _view_of(conversation: ConversationId, standing: Standing) -> ConversationView:
     return ConversationView(
         conversation=conversation,
-        kind="direct" if standing.kind is ConversationKind.DIRECT else "group",
+        kind=_KINDS[standing.kind],
         takes_part=standing.takes_part,
         administrator=standing.administrator,
         last_seq=standing.last_visible,

@@ -4,12 +4,19 @@ from libs.envelope.errors import KeyExhausted, RecordRefused
 from libs.host.approvals import APPROVAL_PROBLEMS
 from libs.host.problems import ProblemRow, ProblemTable
 from services.messaging.domain.errors import (
+    BatchDiffers,
+    BatchOutOfOrder,
     BodyRefused,
     ClientIdConflict,
     ConversationNotFound,
     DirectIsFixed,
     EntriesNotFound,
     EntryUnproved,
+    ImportDiffers,
+    ImportNotBegun,
+    ImportNotFound,
+    ImportRefused,
+    ImportUnfinished,
     KeysUnavailable,
     LogUnavailable,
     MarkRefused,
@@ -60,6 +67,23 @@ PROBLEMS: ProblemTable = {
         "urn:problem:entry-unproved",
         "The entry is older than the audit log, which cannot prove it",
         "{seq}",
+    ),
+    ImportNotFound: ProblemRow(404, "urn:problem:not-found", "Not found"),
+    ImportRefused: ProblemRow(422, "urn:problem:import-refused", "This describes no import", "{why}"),
+    ImportDiffers: ProblemRow(
+        409, "urn:problem:import-differs", "The same source was asked for in another way", "import {run}"
+    ),
+    ImportNotBegun: ProblemRow(
+        409, "urn:problem:import-not-begun", "The import has not begun", "import {run}"
+    ),
+    BatchDiffers: ProblemRow(
+        409, "urn:problem:batch-differs", "These are not the lines that were approved", "batch {number}"
+    ),
+    BatchOutOfOrder: ProblemRow(
+        409, "urn:problem:batch-out-of-order", "Batches come in their order", "the next one is {expected}"
+    ),
+    ImportUnfinished: ProblemRow(
+        409, "urn:problem:import-unfinished", "Not everything has come yet", "{missing} batches are missing"
     ),
     KeysUnavailable: ProblemRow(
         503, "urn:problem:key-service-unavailable", "Messages cannot be sealed or opened now"

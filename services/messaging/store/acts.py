@@ -28,6 +28,24 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
         "messaging.evidence.taken": (
             "SELECT tenant, count(*) AS acts FROM messaging.evidence_taking GROUP BY tenant"
         ),
+        "messaging.import.requested": (
+            "SELECT tenant, count(*) AS acts FROM messaging.approval"
+            " WHERE act = 'messaging.import' GROUP BY tenant"
+        ),
+        "messaging.import.approved": (
+            "SELECT tenant, count(*) AS acts FROM messaging.approval"
+            " WHERE act = 'messaging.import' AND approved GROUP BY tenant"
+        ),
+        "messaging.import.refused": (
+            "SELECT tenant, count(*) AS acts FROM messaging.approval"
+            " WHERE act = 'messaging.import' AND NOT approved GROUP BY tenant"
+        ),
+        "messaging.import.begun": (
+            "SELECT tenant, count(begun_at) AS acts FROM messaging.import_run GROUP BY tenant"
+        ),
+        "messaging.import.finished": (
+            "SELECT tenant, count(finished_at) AS acts FROM messaging.import_run GROUP BY tenant"
+        ),
         "messaging.access.denied": "SELECT tenant, count(*) AS acts FROM messaging.denial GROUP BY tenant",
     }
 )

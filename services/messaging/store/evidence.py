@@ -10,7 +10,7 @@ from libs.events.outbox import append, record_of
 from libs.kernel.clock import Clock
 from libs.kernel.ids import ConversationId, Ids, TenantId
 from services.messaging.domain.commits import Leaf
-from services.messaging.domain.entries import ConversationKey
+from services.messaging.domain.entries import ConversationKey, Provenance
 from services.messaging.ports import CommittedEntry, Taking
 from services.messaging.store.log_reader import stored_of
 from services.messaging.store.unavailable import log_unavailable
@@ -18,8 +18,11 @@ from services.messaging.store.unavailable import log_unavailable
 _COMMITTED = """
     SELECT e.seq, e.kind, e.message, e.revision, e.actor, e.sent_at, e.members_version, e.subjects,
            p.sealed, e.body_commitment IS NOT NULL AS had_body,
-           e.commit, e.metadata_salt, e.metadata_commitment, e.body_commitment
+           e.commit, e.metadata_salt, e.metadata_commitment, e.body_commitment, r.source, i.line
       FROM messaging.entry e
+      LEFT JOIN messaging.imported_line i
+        ON i.tenant = e.tenant AND i.conversation = e.conversation AND i.seq = e.seq
+      LEFT JOIN messaging.import_run r ON r.tenant = i.tenant AND r.run = i.run
       LEFT JOIN messaging.payload p
         ON p.tenant = e.tenant AND p.conversation = e.conversation AND p.seq = e.seq AND p.sent_at = e.sent_at
      WHERE e.tenant = %s AND e.conversation = %s AND e.seq BETWEEN %s AND %s
@@ -92,6 +95,11 @@ class PostgresEvidence:
 
 
 def _committed(row: Any) -> CommittedEntry:
+    provenance = None if row.source is None else Provenance(row.source, row.line)
     return CommittedEntry(
-        stored_of(row), row.commit, row.metadata_salt, row.metadata_commitment, row.body_commitment
+        stored_of(row)._replace(provenance=provenance),
+        row.commit,
+        row.metadata_salt,
+        row.metadata_commitment,
+        row.body_commitment,
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 from libs.contracts.facts import Actor, Entity, MessagingFact, Run
 from libs.events.outbox import OutboxRecord, record_of
 from libs.kernel.clock import Clock
-from libs.kernel.ids import Ids, TenantId
+from libs.kernel.ids import Ids, TenantId, instant_of
 from services.messaging.domain.commits import CommitOfTenant, commits_of
 from services.messaging.domain.entries import Entry, EntryKind
 
@@ -61,7 +61,8 @@ def _membership_facts(entries: Iterable[Entry]) -> Iterator[tuple[Entry, Messagi
                 act=draft.message,
                 action=action,
                 actor=Actor(kind="principal", id=draft.actor),
-                at=draft.sent_at,
+                # what is imported was sent long before the act of importing it
+                at=draft.sent_at if draft.provenance is None else instant_of(draft.message),
                 entities=(conversation, *people),
             ),
         )

@@ -156,6 +156,10 @@ class PostgresLogWriter:
                 if committed.statusmessage != "COMMIT":
                     raise TransactionAborted("messaging_writer")
 
+    def transaction_on(self, connection: AsyncConnection[Any]) -> "PostgresLogTransaction":
+        """Return the same for a transaction that another store has begun, in pipeline mode."""
+        return PostgresLogTransaction(connection, self._parameters)
+
     def _parameters(
         self, entries: Sequence[Entry], heads: Mapping[ConversationKey, Head]
     ) -> tuple[bytes, ...]:
@@ -254,6 +258,10 @@ class PostgresLogTransaction:
         """
         if any(entry.draft.kind.changes_members for entry in entries):
             await self._move_spans(entries)
+        await self.write(entries)
+
+    async def write(self, entries: Sequence[Entry]) -> None:
+        """Queue the same without moving spans, for who moves them by another rule."""
         await self._connection.execute(_APPEND, self._parameters(entries, self._heads), binary=True)
 
     async def _move_spans(self, entries: Sequence[Entry]) -> None:

@@ -13,6 +13,9 @@ READ = "ReadConversation"
 SEND = "SendMessage"
 CHANGE = "ChangeParticipants"
 CREATE = "CreateConversation"
+RUN_IMPORT = "RunImport"
+SEE_IMPORTS = "SeeImports"
+DECIDE_IMPORT = "DecideImport"
 
 PARTICIPANT = frozenset({"participant"})
 
@@ -73,6 +76,10 @@ class Access:
 
     def access_creation(self, actor: Actor) -> None:
         """Return if the actor may begin conversations; raises NotPermitted."""
-        if not self._authorization.allows(actor, CREATE, _TenantFacts(actor.tenant)):
-            self._denials.note(actor.tenant, actor.principal, CREATE)
-            raise NotPermitted(CREATE)
+        self.access_organisation(actor, CREATE)
+
+    def access_organisation(self, actor: Actor, action: str) -> None:
+        """Return if the actor may do `action` to his organisation as a whole; raises NotPermitted."""
+        if not self._authorization.allows(actor, action, _TenantFacts(actor.tenant)):
+            self._denials.note(actor.tenant, actor.principal, action)
+            raise NotPermitted(action)

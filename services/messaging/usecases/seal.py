@@ -13,14 +13,23 @@ from libs.kernel.ids import DeviceId, Ids, MessageId, PrincipalId
 from libs.kernel.randomness import Randomness
 from services.messaging.domain.bodies import Payload, decide_body, packed
 from services.messaging.domain.commitments import SALT_BYTES
-from services.messaging.domain.entries import ConversationKey, ConversationKind, Draft, EntryKind
+from services.messaging.domain.entries import (
+    ConversationKey,
+    ConversationKind,
+    Draft,
+    EntryKind,
+    Provenance,
+)
 from services.messaging.ports import BodyKey, Keys
 
 FIRST_REVISION = 0
 
 
 class Act(NamedTuple):
-    """What somebody does to a conversation, before it is sealed; `body` is clear and stays in memory."""
+    """What somebody does to a conversation, before it is sealed; `body` is clear and stays in memory.
+
+    `sent_at` is now where it is None: only what is imported was sent before, and has a `provenance`.
+    """
 
     key: ConversationKey
     kind: EntryKind
@@ -31,6 +40,8 @@ class Act(NamedTuple):
     body: bytes | None = None
     client_id: UUID | None = None
     subjects: Sequence[PrincipalId] = ()
+    sent_at: datetime | None = None
+    provenance: Provenance | None = None
 
 
 class Seal:
@@ -45,7 +56,7 @@ class Seal:
 
     async def __call__(self, act: Act) -> Draft:
         """Return the act as a draft. Raises KeysUnavailable, and BodyRefused for a body too large."""
-        sent_at = self._clock.now()
+        sent_at = act.sent_at or self._clock.now()
         if act.body is None:
             return self._bare(act, sent_at)
         decide_body(act.body)
@@ -83,6 +94,7 @@ class Seal:
             dek=sealing.dek,
             body_commitment=body_commitment(body, payload.body_salt),
             revision=FIRST_REVISION,
+            provenance=act.provenance,
         )
 
     def _bare(self, act: Act, sent_at: datetime) -> Draft:
@@ -99,6 +111,7 @@ class Seal:
             metadata_salt=self._randomness.bytes(SALT_BYTES),
             client_id=act.client_id,
             subjects=tuple(act.subjects),
+            provenance=act.provenance,
         )
 
 
