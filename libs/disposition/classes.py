@@ -141,8 +141,7 @@ class _Claims:
         rules = [rule for rule in self.rules if rule.binds(conversation_type, conversation)]
         floors = [rule.period for rule in rules if rule.kind is RuleKind.FLOOR]
         floors += [lock.period for lock in self.locks if lock.binds(conversation_type)]
-        deletions = [rule for rule in rules if rule.kind is RuleKind.DELETION]
-        strongest = [rule for rule in deletions if rule.is_explicit] or deletions
+        strongest = _strongest([rule for rule in rules if rule.kind is RuleKind.DELETION])
         return DispositionClass(
             conversation_type,
             conversations=None,
@@ -179,6 +178,11 @@ class _Claims:
                 yield Shield(hold.hold, hold.since, hold.until, None)
             elif hold.custodians:
                 yield Shield(hold.hold, hold.since, hold.until, hold.custodians)
+
+
+def _strongest(deletions: Sequence[Rule]) -> Sequence[Rule]:
+    """Return the deletions that are heard: those that name the conversation, if there are any."""
+    return [rule for rule in deletions if rule.is_explicit] or deletions
 
 
 def _kept_from(floors: Iterable[Period], now: datetime) -> datetime:

@@ -255,7 +255,7 @@ def test_a_rule_that_names_the_conversation_silences_those_that_do_not(case: Cas
     assert dates(item, claims) == dates(item, replace(claims, rules=kept))
 
 
-@checked(cases(), st.lists(DELETIONS, min_size=1, max_size=3), st.booleans())
+@checked(cases(), st.lists(DELETIONS, min_size=2, max_size=4), st.booleans(), examples=400)
 def test_the_shortest_of_equal_deletions_hides_and_the_first_grace_that_is_over_destroys(
     case: Case, deletions: list[Rule], are_explicit: bool
 ):
