@@ -5,7 +5,7 @@ applied parks its tenant: it and the tenant's later ones wait, in order, and nob
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -48,12 +48,13 @@ class Projector:
         report_cursors: ReportCursors,
         clock: Clock,
         metrics: Metrics,
+        parts: Iterable[int] = range(PARTITIONS),
     ) -> None:
         """Apply the events of `source` as consumer `name`, with the projection tables of `schema`.
 
         `apply(tx, records)` makes the effect by statements of `tx` alone: it may be run again when the
         transaction did not commit; `one_by_one` makes one of the effect of a single event. `redis` must
-        not decode answers.
+        not decode answers. Projectors that share the `parts` of a source work side by side.
         """
         self._signs = ConsumerSigns("projector", name, source, metrics)
         self._rows = ProjectionRows(schema, name, source)
@@ -61,6 +62,7 @@ class Projector:
         self._reader = StreamReader(redis, source, fetch_gap, clock, self._signs)
         self._reporter = CursorReporter(name, report_cursors, self._signs)
         self._apply = apply
+        self._parts = frozenset(parts)
         self._cursors: Cursors = {}
 
     async def run(self) -> None:
@@ -111,7 +113,8 @@ class Projector:
     async def _load(self) -> None:
         async with self._database.begin() as tx:
             await self._rows.begin_at_zero(tx)
-            self._cursors = await self._rows.cursors(tx)
+            cursors = await self._rows.cursors(tx)
+        self._cursors = {part: cursor for part, cursor in cursors.items() if part in self._parts}
 
     async def _reported_cursors(self) -> Cursors:
         return dict(self._cursors)

@@ -1,7 +1,7 @@
 """What an outbox holds: numbered references to acts, in partitions ordered as their commits were."""
 
-from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 from uuid import UUID
 
 from libs.contracts.streams import PARTITIONS
@@ -12,8 +12,7 @@ Cursors = dict[int, int]
 """Partition → position of the last event that was taken into account there."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRecord:
+class OutboxRecord(NamedTuple):
     """One event to append: its partition (0..63), its tenant, its name and its encoded CloudEvent."""
 
     part: int
@@ -22,8 +21,7 @@ class OutboxRecord:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StreamRecord:
+class StreamRecord(NamedTuple):
     """One event as a consumer reads it; `position` is dense within `part`, from 1."""
 
     part: int

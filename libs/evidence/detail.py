@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from json.encoder import encode_basestring
-from typing import Any
+from typing import Any, NamedTuple
 
 from libs.evidence.canonical import Fields
 from libs.evidence.errors import EvidenceRefused
@@ -13,8 +13,7 @@ SALT_BYTES = 16
 _DETAIL = b"muniment/audit-detail/v1"
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(NamedTuple):
     """Who acted."""
 
     kind: str
@@ -22,16 +21,14 @@ class Actor:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(NamedTuple):
     """What was acted on."""
 
     kind: str
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Entries `first` to `last` (both included) of a conversation, which one commit brought."""
 
     conversation: str

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
 from libs.authz.authorizer import Authorizer
 from libs.contracts.internal import LeaseSigningKey, SigningKeyLease
-from libs.contracts.streams import CONSUMERS
+from libs.contracts.streams import CONSUMERS, PARTITIONS
 from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.events.acts import count_acts
 from libs.events.internal import own_gaps, own_reports
@@ -59,8 +59,10 @@ PREFIX: Final = "/audit/v1"
 POLICIES: Final = Path(__file__).parents[2] / "policies" / "authz"
 _READS_SECONDS: Final = 2.0
 """How often it is looked for reads and denials whose minute is over."""
+_LANES: Final = {"messaging": 2}
+"""Projectors of one source: while the rows of one are inserted, the next facts are read by the other."""
 _SEQUENCER_CONNECTIONS: Final = 8
-"""One that holds the integrator's lock, one for each source that is projected, and some to count with."""
+"""One that holds the integrator's lock, one for each projector, and some to spare."""
 
 
 class _World:
@@ -133,8 +135,12 @@ class _World:
         path = "/internal/signing-keys/checkpoints/lease"
         return await self.owners["keys"].call(path, LeaseSigningKey(), SigningKeyLease)
 
-    def projector_of(self, source: str) -> Projector:
-        """Return what turns the facts of `source` into entries."""
+    def projectors_of(self, source: str) -> list[Projector]:
+        """Return what turns the facts of `source` into entries, side by side where there are many."""
+        lanes = _LANES.get(source, 1)
+        return [self._projector_of(source, range(lane, PARTITIONS, lanes)) for lane in range(lanes)]
+
+    def _projector_of(self, source: str, parts: range) -> Projector:
         if source == SERVICE:
             gaps, reports = own_gaps(self.publishing, SERVICE), own_reports(self.publishing, SERVICE)
         else:
@@ -150,6 +156,7 @@ class _World:
             report_cursors=reports,
             clock=self.clock,
             metrics=self.metrics,
+            parts=parts,
         )
 
     async def database_answers(self) -> bool:
@@ -222,7 +229,8 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
             background.keep(world.publisher.run)
             background.keep(world.integrate.run)
             for source in (*world.owners, SERVICE):
-                background.keep(world.projector_of(source).run)
+                for projector in world.projectors_of(source):
+                    background.keep(projector.run)
             background.every(lambda: world.settings.reconcile_seconds, world.reconcile.go_on)
             yield
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from libs.evidence.detail import Detail, detail_commitment
@@ -10,8 +11,7 @@ from libs.evidence.leaf import Leaf, leaf_of
 from libs.kernel.ids import TenantId
 
 
-@dataclass(frozen=True, slots=True)
-class SourcedFact:
+class SourcedFact(NamedTuple):
     """A fact with its place in the outbox of its source: that place is what makes it one fact."""
 
     tenant: TenantId

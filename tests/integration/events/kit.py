@@ -78,7 +78,9 @@ class House:
             self.publishing, self.redis, SOURCE, consumers=consumers, clock=self.clock, metrics=self.metrics
         )
 
-    def projector(self, apply: Apply = apply_effect, name: str = CONSUMER) -> Projector:
+    def projector(
+        self, apply: Apply = apply_effect, name: str = CONSUMER, parts: Iterable[int] = range(PARTITIONS)
+    ) -> Projector:
         """Return a projector, as a process starts one."""
         return Projector(
             name,
@@ -91,6 +93,7 @@ class House:
             report_cursors=self.report,
             clock=self.clock,
             metrics=self.metrics,
+            parts=parts,
         )
 
     def worker(self, act: Act, instance: str = "one", name: str = CONSUMER) -> Worker:

@@ -48,6 +48,14 @@ async def test_a_projector_that_starts_again_goes_on_behind_its_cursor(house: Ho
     assert once_each(await house.effects(), {1: 7})
 
 
+async def test_projectors_share_the_partitions_of_a_source(house: House) -> None:
+    await published(house, p1=3, p2=4)
+    assert await house.projector(parts=range(1, 64, 2)).catch_up() == 3
+    assert once_each(await house.effects(), {1: 3})
+    assert await house.projector(parts=range(0, 64, 2)).catch_up() == 4
+    assert once_each(await house.effects(), {1: 3, 2: 4})
+
+
 async def kill_after_effect(house: House, tx: Transaction) -> None:
     """Cut the connection when the effect is made and the cursor is not: as `kill -9` of either side would."""
     await house.admin.execute("SELECT pg_terminate_backend(%s, 5000)", (tx.connection.info.backend_pid,))

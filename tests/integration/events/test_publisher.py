@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -13,7 +14,9 @@ from infra.engines.valkey import ValkeyServer
 from libs.contracts.streams import stream_name
 from libs.events.errors import StreamIncomplete
 from libs.events.publisher import Publisher
-from libs.events.stream import StreamCopy
+from libs.events.records import StreamRecord
+from libs.events.stream import StreamCopy, record_of
+from libs.kernel.ids import TenantId
 from tests.integration.events.kit import CONSUMER, SOURCE, House, running
 from tests.support.engines import Engines
 
@@ -101,6 +104,19 @@ async def test_a_stream_that_lost_its_tail_is_completed(house: House) -> None:
         house.clock.advance(1.0)
         await shift.step()
     assert await house.entries(1) == [1, 2, 3, 4, 5]
+
+
+async def test_a_record_comes_out_of_its_stream_as_it_went_in(house: House) -> None:
+    bodies = [b"", b"\x00\r\n$3\r\n", bytes(range(256)), "\U0001f512".encode(), b"x" * 65_536]
+    records = [
+        StreamRecord(1, (1 << 53) + at, TenantId(TENANT), "sample.note.made.v1", body)
+        for at, body in enumerate(bodies)
+    ]
+    copy = StreamCopy(house.redis, SOURCE)
+    assert await copy.add(records) == ({1: records[-1].position}, None)
+    assert await copy.add(records[2:]) == ({1: records[-1].position}, None)  # a repeat
+    entries: Any = await house.redis.xrange(stream_name(SOURCE, 1))
+    assert [record_of(1, entry) for entry in entries] == records
 
 
 async def test_a_stream_of_another_past_is_thrown_away(house: House) -> None:
