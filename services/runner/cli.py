@@ -29,6 +29,9 @@ app.add_typer(audit_app, name="audit")
 keys_app = typer.Typer(help="Look after the keys of a running deployment.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 
+approval_app = typer.Typer(help="Decide on what needs four eyes.", no_args_is_help=True)
+app.add_typer(approval_app, name="approval")
+
 
 def _default_data() -> Path:
     return Path.home() / ".local" / "share" / "muniment"
@@ -56,6 +59,15 @@ class SigningUse(StrEnum):
     TOKENS = "tokens"
 
 
+Tenant = Annotated[str, typer.Option("--tenant", help="The tenant's short name.")]
+User = Annotated[str, typer.Option("--user", help="Who acts: a user name of the directory.")]
+Password = Annotated[Path, typer.Option("--password-file", help="A file with that person's password.")]
+Origin = Annotated[
+    str | None, typer.Option("--origin", help="Where the platform is, if it does not run on --data.")
+]
+Ca = Annotated[Path | None, typer.Option("--ca", help="The certificates (PEM) that https is trusted by.")]
+Request = Annotated[UUID, typer.Argument(help="The request's id.")]
+Digest = Annotated[str, typer.Option("--digest", help="The hash that you saw: what will be done.")]
 Out = Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")]
 
 
@@ -169,6 +181,78 @@ def bench(
     from services.runner.bench.command import run_bench
 
     raise typer.Exit(run_bench(area, as_json=as_json))
+
+
+@app.command("import")
+def import_(  # noqa: PLR0913, PLR0917 - each is an option
+    corpus: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="JSON lines, gzipped or not: date, time, channel, nick, text."),
+    ],
+    tenant: Tenant,
+    user: User,
+    password: Password,
+    data: Data,
+    reason: Annotated[str, typer.Option("--reason", help="Why: who approves it reads this.")] = "",
+    people: Annotated[
+        Path | None, typer.Option("--people", help="A JSON file of nick: user name, for those who are known.")
+    ] = None,
+    origin: Origin = None,
+    ca: Ca = None,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until somebody has decided.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import correspondence once another person has approved it; run it again to go on where it stopped."""
+    from services.runner.account import Account
+    from services.runner.imports import Wish, import_corpus
+
+    account = Account(tenant, user, password, data.absolute(), origin, ca)
+    import_corpus(account, Wish(corpus, reason or corpus.name, people, wait, as_json))
+
+
+@approval_app.callback()
+def approval(
+    context: typer.Context,
+    tenant: Tenant,
+    user: User,
+    password: Password,
+    data: Data,
+    origin: Origin = None,
+    ca: Ca = None,
+) -> None:
+    """Decide on what needs four eyes."""
+    from services.runner.account import Account
+
+    context.obj = Account(tenant, user, password, data.absolute(), origin, ca)
+
+
+@approval_app.command("list")
+def approval_list(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """List the newest requests, with the hash of what each will do."""
+    from services.runner.approvals import list_requests
+
+    list_requests(context.obj, as_json=as_json)
+
+
+@approval_app.command("approve")
+def approval_approve(
+    context: typer.Context, request: Request, digest: Digest, *, as_json: AsJson = False
+) -> None:
+    """Approve what somebody else asked for."""
+    from services.runner.approvals import decide
+
+    decide(context.obj, request, digest, approves=True, as_json=as_json)
+
+
+@approval_app.command("refuse")
+def approval_refuse(
+    context: typer.Context, request: Request, digest: Digest, *, as_json: AsJson = False
+) -> None:
+    """Refuse what somebody else asked for."""
+    from services.runner.approvals import decide
+
+    decide(context.obj, request, digest, approves=False, as_json=as_json)
 
 
 @app.command()

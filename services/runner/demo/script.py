@@ -5,22 +5,20 @@ channel and day. Nicks are personal handles: they are replaced by numbered peopl
 the same for the same file, also where a line begins by addressing somebody.
 """
 
-import gzip
 import itertools
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from services.runner.corpus import Row, rows_of
 from services.runner.errors import RunnerError
 
 MOST_PARTICIPANTS: Final = 1000
 LEAST_PARTICIPANTS: Final = 2
 OWN_CORPUS: Final = Path(__file__).with_name("conversations.jsonl")
-_GZIP_MAGIC: Final = b"\x1f\x8b"
 _ADDRESSED: Final = re.compile(r"^(\S+?)([:,])(?=\s|$)")
 _FIRST_NAMES: Final = (
     "Ada", "Aki", "Amara", "Anton", "Beata", "Bruno", "Carmen", "Chidi", "Dana", "Davit", "Elif", "Emil",
@@ -35,16 +33,6 @@ _LAST_NAMES: Final = (
     "Quist", "Rossi", "Sato", "Schmid", "Silva", "Tanaka", "Toth", "Ueda", "Varga", "Weber", "Yilmaz",
     "Zhang", "Ziegler",
 )  # fmt: skip
-
-
-class Row(msgspec.Struct, frozen=True):
-    """One line of a corpus; other fields are ignored."""
-
-    date: str
-    channel: str
-    nick: str
-    text: str
-    time: str = ""
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -91,7 +79,7 @@ def read_script(corpus: Path | None, limit: int | None) -> Script:
 
     Raises RunnerError when the file cannot be read or asks for what the platform does not do.
     """
-    rows = list(itertools.islice(_rows(corpus or OWN_CORPUS), limit))
+    rows = [row for _, row in itertools.islice(rows_of(corpus or OWN_CORPUS), limit)]
     if not rows:
         raise RunnerError(f"{corpus or OWN_CORPUS} holds no message")
     return script_of(rows)
@@ -137,30 +125,3 @@ def _renamed(found: re.Match[str], numbers: dict[str, int], people: list[Person]
     """Return the name of whom a line addresses, or the word as it stands when it is nobody."""
     number = numbers.get(found[1])
     return found[0] if number is None else people[number].display_name + found[2]
-
-
-def _rows(path: Path) -> Iterator[Row]:
-    """Yield a corpus line by line. Raises RunnerError, with the line, for what cannot be read."""
-    decoder = msgspec.json.Decoder(Row)
-    number = 0
-    try:
-        with _opened(path) as lines:
-            for line in lines:
-                number += 1
-                if line.strip():
-                    yield decoder.decode(line)
-    except (OSError, EOFError, msgspec.DecodeError) as defect:
-        raise RunnerError(f"{path} cannot be read as a corpus (line {number}): {defect}") from defect
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Iterable[bytes]]:
-    """Open a file, unpacking it when it is gzipped, whatever its name."""
-    with path.open("rb") as plain:
-        is_packed = plain.read(2) == _GZIP_MAGIC
-        plain.seek(0)
-        if is_packed:
-            with gzip.open(plain) as unpacked:
-                yield unpacked
-        else:
-            yield plain
