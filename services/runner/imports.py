@@ -65,7 +65,7 @@ class Wish:
 class Run(NamedTuple):
     """What one run of the command did: lines that it brought, and lines that had come before."""
 
-    imported: int
+    brought: int
     repeated: int
     seconds: float
 
@@ -155,7 +155,7 @@ async def _bring(door: Door, run: str, corpus: Path, plan: Plan, done: int) -> R
     """Bring the batches from number `done` on, one after the other, and tell how far it is."""
     clock = asyncio.get_running_loop().time
     begun = told = clock()
-    imported, repeated = 0, sum(plan.sizes[:done])
+    brought, repeated = 0, sum(plan.sizes[:done])
     batches = enumerate(batches_of(corpus))
     upcoming = await asyncio.to_thread(next, batches, None)
     while upcoming is not None:
@@ -170,12 +170,12 @@ async def _bring(door: Door, run: str, corpus: Path, plan: Plan, done: int) -> R
         if answer["repeated"]:
             repeated += len(batch)
         else:
-            imported += len(batch)
+            brought += len(batch)
         if clock() - told >= _TELL_SECONDS or upcoming is None:
             told = clock()
-            speed = imported / max(told - begun, 0.001)
-            print(f"{imported + repeated:,} of {plan.lines:,} lines ({speed:,.0f}/s)", file=sys.stderr)
-    return Run(imported, repeated, clock() - begun)
+            speed = brought / max(told - begun, 0.001)
+            print(f"{brought + repeated:,} of {plan.lines:,} lines ({speed:,.0f}/s)", file=sys.stderr)
+    return Run(brought, repeated, clock() - begun)
 
 
 async def _patiently(door: Door, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,6 +237,6 @@ def _sentences_of(facts: Mapping[str, Any], run: Run | None) -> str:
         f" {report['conversations']:,} conversations, from {report['first_at']} to {report['last_at']};"
         f" {report['refusals']:,} were refused."
     )
-    brought = f"This run brought {run.imported:,} lines; {run.repeated:,} had come before."
+    brought = f"This run brought {run.brought:,} lines; {run.repeated:,} had come before."
     refused = [f"Line {refusal['line']} was refused: {refusal['why']}." for refusal in refusals]
     return "\n".join([came, brought, *refused])

@@ -126,10 +126,10 @@ async def test_a_corpus_comes_once_though_everybody_who_carries_it_is_killed(tow
     assert report["imported"] == came() == LINES - 1
     assert report["refused"] == [{"line": 78, "why": "its date and time cannot be read"}]
     assert report["conversations"] == 6
-    assert done["this_run"]["repeated"] + done["this_run"]["imported"] == LINES
+    assert done["this_run"]["repeated"] + done["this_run"]["brought"] == LINES
     again = await said(*command)
     assert again["report"] == report
-    assert again["this_run"]["imported"] == 0
+    assert again["this_run"]["brought"] == 0
     assert came() == LINES - 1
 
     seen = [each for each in await ada.conversations() if each.kind == "import"]
