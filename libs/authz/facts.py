@@ -1,6 +1,5 @@
 """What a decision may depend on: the actor's roles, and facts of the resource that are yes or no."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from libs.kernel.ids import TenantId
@@ -21,7 +20,7 @@ class RoleBearer(Protocol):
 
 
 class ResourceFacts(Protocol):
-    """What is acted on: `Facts` is one; a service's domain may have its own."""
+    """What is acted on: `libs.kernel.actors.Facts` is one; a service's domain may have its own."""
 
     @property
     def kind(self) -> str:
@@ -37,12 +36,3 @@ class ResourceFacts(Protocol):
     def holding(self) -> frozenset[str]:
         """The names of the facts that hold, e.g. {"participant"}; all others do not."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """A resource by its facts: a kind, its tenant, and which of the kind's yes-or-no facts hold."""
-
-    kind: str
-    tenant: TenantId
-    holding: frozenset[str] = frozenset()

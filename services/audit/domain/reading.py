@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -23,31 +23,6 @@ ENTRIES_SEARCHED: Final = "audit.entries.searched"
 EVIDENCE_TAKEN: Final = "audit.evidence.taken"
 ACCESS_DENIED: Final = "audit.access.denied"
 """Acts as the log itself names them."""
-
-
-class Actor(Protocol):
-    """A principal acting in a session; the verified access token's actor is one."""
-
-    @property
-    def tenant(self) -> TenantId:
-        """The tenant."""
-
-    @property
-    def principal(self) -> PrincipalId:
-        """The person."""
-
-    @property
-    def roles(self) -> frozenset[str]:
-        """The roles."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is acted on: its kind, its tenant, and the names of the facts that hold of it."""
-
-    kind: str
-    tenant: TenantId
-    holding: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

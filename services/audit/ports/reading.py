@@ -9,23 +9,13 @@ from libs.kernel.denials import Denial
 from libs.kernel.ids import TenantId
 from libs.merkle.tiles import TileAt
 from services.audit.domain.reading import (
-    Actor,
     Criteria,
-    Facts,
     FoundEntry,
     Page,
     PublishedCheckpoint,
     Reading,
     StoredDetail,
 )
-
-
-class Permissions(Protocol):
-    """Decides by the policies."""
-
-    def allows(self, actor: Actor, action: str, resource: Facts) -> bool:
-        """Return whether `actor` may do `action` to `resource`."""
-        ...
 
 
 class Fact(Protocol):

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from libs.kernel.actors import Actor, Facts, Permissions
 from libs.kernel.denials import Denials
 from libs.kernel.ids import TenantId
 from services.audit.domain.errors import EntryNotFound
-from services.audit.domain.reading import CLASSES, PLATFORM, READ_LOG, SEE_DETAIL, Actor, Facts
-from services.audit.ports.reading import Permissions
+from services.audit.domain.reading import CLASSES, PLATFORM, READ_LOG, SEE_DETAIL
 
 
 @dataclass(frozen=True, slots=True)

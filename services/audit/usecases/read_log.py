@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from libs.kernel.actors import Actor
 from libs.kernel.denials import Denials
 from libs.kernel.ids import TenantId
 from libs.merkle.errors import TileRefused
@@ -20,7 +21,7 @@ from libs.merkle.tile_proofs import (
 )
 from libs.merkle.tiles import TILE_WIDTH, EntriesAt, TileAt, entry_bundle, parse_path, width_of
 from services.audit.domain.errors import EntryNotFound, RangeRefused
-from services.audit.domain.reading import READ_LOG, Actor, PublishedCheckpoint
+from services.audit.domain.reading import READ_LOG, PublishedCheckpoint
 from services.audit.ports.reading import Database, LogReader
 from services.audit.usecases.access import Access
 

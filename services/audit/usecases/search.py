@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
+from libs.kernel.actors import Actor
 from libs.kernel.clock import Clock
 from libs.kernel.ids import Ids
 from services.audit.domain.errors import EntryNotFound
-from services.audit.domain.reading import ENTRIES_SEARCHED, Actor, Criteria, FoundEntry, Page, Reading
+from services.audit.domain.reading import ENTRIES_SEARCHED, Criteria, FoundEntry, Page, Reading
 from services.audit.ports.reading import Database, LogReader
 from services.audit.usecases.access import Access
 from services.audit.usecases.told import fact_of_reading

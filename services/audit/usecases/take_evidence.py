@@ -13,6 +13,7 @@ from libs.evidence.bundle import act_bundle, log_range_bundle
 from libs.evidence.detail import Detail, detail_commitment
 from libs.evidence.errors import EvidenceRefused
 from libs.evidence.leaf import parse_leaf
+from libs.kernel.actors import Actor
 from libs.kernel.clock import Clock
 from libs.kernel.ids import Ids, TenantId
 from libs.merkle.errors import ProofRefused
@@ -24,7 +25,6 @@ from services.audit.domain.reading import (
     CLASSES,
     EVIDENCE_TAKEN,
     TAKE_EVIDENCE,
-    Actor,
     PublishedCheckpoint,
     Reading,
     StoredDetail,

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from libs.kernel.ids import DeviceId, PrincipalId, SessionId, TenantId
-from services.identity.domain.actors import Actor, Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +51,6 @@ class Passwords(Protocol):
 
         Raises SignInThrottled when overloaded.
         """
-        ...
-
-
-class Permissions(Protocol):
-    """Decides by the policies."""
-
-    def allows(self, actor: Actor, action: str, resource: Facts) -> bool:
-        """Return whether `actor` may do `action` to `resource`."""
         ...
 
 

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
+from libs.kernel.actors import Actor, Facts, Permissions
 from libs.kernel.denials import Denials
-from services.identity.domain.actors import Actor, Facts
 from services.identity.domain.errors import NotFound
 from services.identity.domain.principals import Person, name_key_of
 from services.identity.domain.tenants import Tenant
-from services.identity.ports.outside import Permissions
 from services.identity.ports.store import Database
 
 _SELF: Final = frozenset({"self"})

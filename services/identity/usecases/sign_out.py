@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from libs.kernel.actors import SessionActor
 from libs.kernel.clock import Clock
-from services.identity.domain.actors import Actor
 from services.identity.domain.acts import person, sessions_ended
 from services.identity.domain.sessions import EndReason
 from services.identity.ports.outside import Announcer
@@ -19,7 +19,7 @@ class SignOut:
     announcer: Announcer
     clock: Clock
 
-    async def __call__(self, actor: Actor) -> None:
+    async def __call__(self, actor: SessionActor) -> None:
         """End the session; its tokens are refused everywhere within the second."""
         async with self.database.begin(actor.tenant) as tx:
             now = self.clock.now()

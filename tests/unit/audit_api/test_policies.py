@@ -9,7 +9,7 @@ import pytest
 
 from libs.authn.actor import Actor
 from libs.authz.authorizer import Authorizer
-from libs.authz.facts import Facts
+from libs.kernel.actors import Facts
 from libs.kernel.ids import DeviceId, PrincipalId, SessionId, TenantId
 
 OURS, THEIRS = TenantId(UUID(int=1)), TenantId(UUID(int=2))

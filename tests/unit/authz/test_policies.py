@@ -10,7 +10,7 @@ import pytest
 from libs.authn.actor import Actor
 from libs.authz.authorizer import Authorizer, PoliciesRefused
 from libs.authz.errors import NotFound
-from libs.authz.facts import Facts
+from libs.kernel.actors import Facts
 from libs.kernel.ids import DeviceId, PrincipalId, SessionId, TenantId
 
 POLICIES = Path("policies/authz")

@@ -7,7 +7,7 @@ from libs.kernel.ids import DeviceId, PrincipalId, SessionId, TenantId
 
 
 class Actor(Protocol):
-    """A principal acting in a session; the verified access token's actor is one."""
+    """A principal who does something; the verified access token's actor is one."""
 
     @property
     def tenant(self) -> TenantId:
@@ -20,6 +20,15 @@ class Actor(Protocol):
         ...
 
     @property
+    def roles(self) -> frozenset[str]:
+        """The roles."""
+        ...
+
+
+class SessionActor(Actor, Protocol):
+    """A principal, with the session and the device by which he acts."""
+
+    @property
     def session(self) -> SessionId:
         """The session."""
         ...
@@ -27,11 +36,6 @@ class Actor(Protocol):
     @property
     def device(self) -> DeviceId:
         """The device."""
-        ...
-
-    @property
-    def roles(self) -> frozenset[str]:
-        """The roles."""
         ...
 
 
@@ -42,3 +46,11 @@ class Facts:
     kind: str
     tenant: TenantId
     holding: frozenset[str] = frozenset()
+
+
+class Permissions(Protocol):
+    """Decides by the policies; `libs.authz.authorizer.Authorizer` does."""
+
+    def allows(self, actor: Actor, action: str, resource: Facts) -> bool:
+        """Return whether `actor` may do `action` to `resource`."""
+        ...
