@@ -70,6 +70,13 @@ _ALL = (
     Action("audit.entries.searched", OPERATIONS, "somebody searched the log"),
     Action("audit.evidence.taken", OPERATIONS, "somebody took evidence out of the log"),
     Action("audit.access.denied", OPERATIONS, "reads of the log were denied, told of by actor and minute"),
+    Action("holds.hold.placed", LEGAL, "counsel ordered that something be preserved"),
+    Action("holds.hold.in-force", LEGAL, "every executor confirmed a hold: nothing that it covers is destroyed"),
+    Action("holds.hold.release-requested", LEGAL, "somebody asked for the end of a hold"),
+    Action("holds.hold.release-approved", LEGAL, "somebody else approved the end of a hold"),
+    Action("holds.hold.release-refused", LEGAL, "somebody else refused the end of a hold"),
+    Action("holds.hold.released", LEGAL, "a hold ended; that by itself destroys nothing"),
+    Action("holds.access.denied", LEGAL, "acts on holds were denied, told of by actor, act and minute"),
 )
 
 ACTIONS: Final[Mapping[str, Action]] = MappingProxyType({action.name: action for action in _ALL})

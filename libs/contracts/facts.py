@@ -94,4 +94,10 @@ class RetentionFact(Fact, frozen=True, kw_only=True, omit_defaults=True):
     name: ClassVar[str] = "retention.fact.recorded.v1"
 
 
-FACTS: tuple[type[Fact], ...] = (RetentionFact, IdentityFact, KeysFact, MessagingFact, AuditFact)
+class HoldsFact(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """An act of the hold service."""
+
+    name: ClassVar[str] = "holds.fact.recorded.v1"
+
+
+FACTS: tuple[type[Fact], ...] = (RetentionFact, IdentityFact, KeysFact, MessagingFact, AuditFact, HoldsFact)

@@ -9,9 +9,10 @@ PARTITIONS = 64
 CONSUMERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "identity": ("messaging", "audit"),
-        "keys": ("audit",),
-        "messaging": ("audit",),
+        "keys": ("holds", "audit"),
+        "messaging": ("holds", "audit"),
         "audit": ("audit",),
+        "holds": ("messaging", "keys", "audit"),
         "retention": ("audit", "messaging"),
     }
 )

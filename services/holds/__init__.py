@@ -1,0 +1,1 @@
+"""Holds: what must be preserved, since when it is, and who ended it."""

@@ -1,0 +1,1 @@
+"""What a hold is, and what may be done with it."""

@@ -1,0 +1,1 @@
+"""The doors: HTTP, and the streams of the executors."""

@@ -1,0 +1,1 @@
+"""What is done with holds, one verb each."""

@@ -1,0 +1,209 @@
+"""How the hold service is put together: it tells executors of holds, and hears them confirm."""
+
+import base64
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+from redis.asyncio import Redis
+
+from libs.authn.jwks import JwksKeySource
+from libs.authn.redis_announcements import announcements_of
+from libs.authn.revocations import Announcement, RevocationFeed, RevocationView, decode_announcement
+from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
+from libs.authn.tokens import TokenVerifier
+from libs.authz.authorizer import Authorizer
+from libs.contracts.streams import CONSUMERS
+from libs.db.pool import CrossingDatabase, TenantDatabase, Transaction
+from libs.events.projector import Projector
+from libs.events.publisher import Publisher
+from libs.host.app import Lifespan, create_app
+from libs.host.approvals import approval_routes
+from libs.host.background import Background
+from libs.host.clients import ServiceClient
+from libs.host.outbox import acts_routes, outbox_routes
+from libs.host.owners import gaps_of, reports_to
+from libs.kernel.clock import Clock, SystemClock
+from libs.kernel.denials import Denials
+from libs.kernel.errors import DomainError
+from libs.kernel.ids import SystemIds
+from libs.kernel.randomness import SystemRandomness
+from libs.telemetry.logs import get_logger
+from libs.telemetry.metrics import Metrics
+from services.holds.adapters.prometheus import WaitingSigns
+from services.holds.domain.holds import EXECUTORS
+from services.holds.edge.http import PREFIX, hold_routes
+from services.holds.edge.problems import PROBLEMS
+from services.holds.edge.stream import confirmation_door
+from services.holds.settings import Settings
+from services.holds.store.acts import ACTS
+from services.holds.store.confirmations import PostgresConfirmations, PostgresWaitingHolds
+from services.holds.store.register import PostgresRegisters
+from services.holds.usecases.access import Access
+from services.holds.usecases.denials import TellDenials
+from services.holds.usecases.place import PlaceHold
+from services.holds.usecases.read import ReadHolds
+from services.holds.usecases.release import ReleaseHold
+from services.holds.usecases.watch import WatchHolds
+
+SERVICE: Final = "holds"
+POLICIES: Final = Path(__file__).parents[2] / "policies" / "authz"
+_DENIALS_SECONDS: Final = 5.0
+_WATCH_SECONDS: Final = 2.0
+
+
+class _World:
+    """What the process reaches: its databases, Redis, its peers, and the sources of time and chance."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.clock = clock
+        self.ids = SystemIds(clock, SystemRandomness())
+        self.metrics = Metrics(SERVICE)
+        self.database = TenantDatabase(settings.database, SERVICE)
+        self.projecting = CrossingDatabase(settings.database_projector, f"{SERVICE}-projector", by_key=True)
+        self.publishing = CrossingDatabase(settings.database_publisher, f"{SERVICE}-publisher", by_key=True)
+        self.redis = Redis.from_url(settings.redis.reveal())
+        seed = base64.b64decode(settings.service_key.reveal(), validate=True)
+        signer = ServiceTokenSigner(SERVICE, seed, clock, self.ids)
+        self.peers = ServiceTokenVerifier(SERVICE, settings.peer_keys, clock)
+        urls = {
+            "identity": settings.identity_url,
+            "keys": settings.keys_url,
+            "messaging": settings.messaging_url,
+        }
+        self.owners = {name: ServiceClient(url, name, signer) for name, url in urls.items()}
+        self.revocations = RevocationView(clock)
+        self.feed = RevocationFeed(
+            self.revocations, clock, subscribe=lambda: announcements_of(self.redis), poll=self._poll
+        )
+        self.publisher = Publisher(
+            self.publishing,
+            self.redis,
+            SERVICE,
+            consumers=CONSUMERS[SERVICE],
+            clock=clock,
+            metrics=self.metrics,
+        )
+        self.registers = PostgresRegisters(self.database, clock, self.ids)
+        self.denials = Denials(clock)
+        self.tell_denials = TellDenials(self.registers, self.denials, self.ids)
+        signs = WaitingSigns(self.metrics, settings.late_seconds)
+        self.watch = WatchHolds(PostgresWaitingHolds(self.projecting), signs, clock)
+
+    async def _poll(self, after: int | None) -> Announcement:
+        params = {} if after is None else {"after": after}
+        answer = await self.owners["identity"].fetch_bytes("/internal/revocations", params)
+        return decode_announcement(answer)
+
+    async def fetch_token_keys(self) -> bytes:
+        """Return the JWK set that the keys service publishes."""
+        return await self.owners["keys"].fetch_bytes("/keys/v1/jwks.json")
+
+    def projector_of(self, executor: str) -> Projector:
+        """Return what takes in the confirmations of an executor."""
+
+        def confirmations_in(tx: Transaction) -> PostgresConfirmations:
+            return PostgresConfirmations(tx, self.clock, self.ids)
+
+        return Projector(
+            SERVICE,
+            executor,
+            schema=SERVICE,
+            database=self.projecting,
+            redis=self.redis,
+            apply=confirmation_door(executor, confirmations_in, self.clock, self.ids),
+            fetch_gap=gaps_of(self.owners[executor]),
+            report_cursors=reports_to(self.owners[executor]),
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+
+    async def end_denials(self) -> None:
+        """Write the denials of the running minute too, before the database is let go."""
+        try:
+            await self.tell_denials(everything=True)
+        except DomainError as error:
+            get_logger().warning("the last denials are not written", reason=type(error).__name__)
+
+    async def database_answers(self) -> bool:
+        """Say whether PostgreSQL answers."""
+        async with self.publishing.begin() as tx:
+            return await tx.fetch_one("SELECT part FROM holds.outbox_head LIMIT 1") is not None
+
+    async def knows_revocations(self) -> bool:
+        """Say whether it is known which sessions were revoked."""
+        return self.revocations.is_fresh()
+
+
+def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """Return the hold service's process; it connects when it starts. `clock` stands for the machine's."""
+    world = _World(settings, clock or SystemClock())
+    background = Background()
+    return create_app(
+        SERVICE,
+        title="Muniment holds",
+        prefix=PREFIX,
+        routers=[
+            *_routes_for_people(world),
+            acts_routes(SERVICE, world.publishing, world.peers, ACTS),
+            outbox_routes(SERVICE, world.publishing, world.peers),
+        ],
+        problems=PROBLEMS,
+        lifespan=_lifespan(world, background),
+        readiness={
+            "database": world.database_answers,
+            "revocations": world.knows_revocations,
+            "publisher and projectors": background.runs,
+        },
+        metrics=world.metrics,
+        ids=world.ids,
+        clock=world.clock,
+    )
+
+
+PROCESSES: Final[Mapping[str, Callable[[Settings], FastAPI]]] = {SERVICE: build}
+
+
+def _routes_for_people(world: _World) -> list[APIRouter]:
+    registers, clock, ids = world.registers, world.clock, world.ids
+    access = Access(Authorizer(POLICIES), world.denials)
+    verifier = TokenVerifier(JwksKeySource(world.fetch_token_keys, clock), clock)
+    release = ReleaseHold(registers, access, clock, ids)
+    return [
+        hold_routes(
+            verifier=verifier,
+            revocations=world.revocations,
+            place=PlaceHold(registers, access, clock, ids),
+            read=ReadHolds(registers, access),
+            release=release,
+            clock=clock,
+        ),
+        approval_routes(PREFIX, verifier=verifier, revocations=world.revocations, desk=release, clock=clock),
+    ]
+
+
+def _lifespan(world: _World, background: Background) -> Lifespan:
+    """Return what happens around serving: connect, publish, project, watch, and let go of it all."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for pool in (world.database, world.projecting, world.publishing):
+                await pool.open()
+                stack.push_async_callback(pool.close)
+            stack.push_async_callback(world.redis.aclose)
+            for client in world.owners.values():
+                stack.push_async_callback(client.close)
+            stack.push_async_callback(world.end_denials)
+            await stack.enter_async_context(background)
+            background.keep(world.publisher.run)
+            background.keep(world.feed.run)
+            for executor in EXECUTORS:
+                background.keep(world.projector_of(executor).run)
+            background.every(lambda: _DENIALS_SECONDS, world.tell_denials)
+            background.every(lambda: _WATCH_SECONDS, world.watch)
+            yield
+
+    return lifespan
