@@ -16,6 +16,7 @@ from libs.kernel.ids import DeviceId, PrincipalId, SessionId, TenantId
 POLICIES = Path("policies/authz")
 OURS, THEIRS = TenantId(UUID(int=1)), TenantId(UUID(int=2))
 STAFF = ("compliance_officer", "legal_counsel", "reviewer", "auditor", "key_custodian")
+OTHERS = ("employee", "guest", "it_admin")
 AUTHORIZER = Authorizer(POLICIES)
 
 
@@ -39,6 +40,7 @@ IN_IT = conversation("participant")
 WAS_IN_IT = conversation("former_participant")
 RUNS_IT = conversation("participant", "administrator")
 RUNS_IT_FOR_TWO = conversation("participant", "administrator", "direct")
+IMPORTED = conversation("participant", "administrator", "imported")
 ORGANISATION = Facts("Tenant", OURS)
 
 EXAMPLES = [
@@ -75,6 +77,12 @@ EXAMPLES = [
     *[((role,), "ReadConversation", IN_IT, False) for role in STAFF],
     *[((role,), "ReadConversation", NOBODY_IN_IT, False) for role in STAFF],
     *[((role,), "SearchPeople", ORGANISATION, True) for role in STAFF],
+    (("employee",), "ReadConversation", IMPORTED, True),
+    (("employee",), "SendMessage", IMPORTED, False),
+    (("employee",), "ChangeParticipants", IMPORTED, False),
+    *[((role,), "RunImport", ORGANISATION, role == "compliance_officer") for role in (*STAFF, *OTHERS)],
+    *[((role,), "DecideImport", ORGANISATION, role in STAFF[:2]) for role in (*STAFF, *OTHERS)],
+    *[((role,), "SeeImports", ORGANISATION, role in (*STAFF[:2], "auditor")) for role in (*STAFF, *OTHERS)],
     ((), "ReadConversation", IN_IT, False),
     ((), "SearchPeople", ORGANISATION, False),
     (("invented",), "SearchPeople", ORGANISATION, False),

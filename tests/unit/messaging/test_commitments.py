@@ -7,7 +7,7 @@ from libs.evidence.entry import body_commitment, metadata_commitment
 from libs.kernel.framing import framed
 from services.messaging.domain.bodies import Payload, packed, unpacked
 from services.messaging.domain.commitments import metadata_of
-from services.messaging.domain.entries import EntryKind
+from services.messaging.domain.entries import EntryKind, Provenance
 from tests.unit.messaging.drafts import draft, named
 
 
@@ -19,6 +19,20 @@ def test_metadata_are_canonical_json() -> None:
     assert value["seq"] == 12
     assert value["subjects"] == [str(named("bo")), str(named("cy"))]
     assert value["sent_at"] == "2026-11-24T12:00:00.000000Z"
+
+
+def test_an_imported_entry_commits_to_its_line_of_its_source() -> None:
+    imported = draft()._replace(provenance=Provenance(b"\xab" * 32, 77))
+    metadata = metadata_of(imported.key, imported, 12)
+    value = json.loads(metadata)
+    assert metadata == json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    assert value.pop("provenance") == {"line": 77, "source": "ab" * 32}
+    assert value == json.loads(metadata_of(imported.key, draft(), 12))
+    others = {
+        metadata_of(imported.key, imported._replace(provenance=Provenance(source, line)), 12)
+        for source, line in ((b"\xab" * 32, 78), (b"\xac" * 32, 77))
+    }
+    assert len({metadata, metadata_of(imported.key, draft(), 12), *others}) == 4
 
 
 def test_another_place_or_another_salt_is_another_commitment() -> None:
