@@ -1,0 +1,1 @@
+"""Rules, locks, erasures and orders. Pure."""

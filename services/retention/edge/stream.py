@@ -1,0 +1,23 @@
+"""The stream door: what executors answer, taken in within the projector's transaction."""
+
+from collections.abc import Callable
+
+from libs.contracts.events import CloudEvent, event_of
+from libs.contracts.retention import OrderAnswered
+from libs.db.pool import Transaction
+from libs.events.effects import Apply
+from libs.kernel.clock import Clock
+from libs.kernel.ids import Ids, TenantId
+from services.retention.ports.books import Answers
+from services.retention.usecases.orders import take_answer
+
+
+def answer_door(executor: str, answers_in: Callable[[Transaction], Answers], clock: Clock, ids: Ids) -> Apply:
+    """Return what the projector of an executor's stream applies."""
+
+    async def apply(tx: Transaction, envelope: CloudEvent, _position: int) -> None:
+        event = event_of(envelope)
+        if isinstance(event, OrderAnswered):
+            await take_answer(answers_in(tx), TenantId(envelope.tenant), executor, event, clock.now(), ids)
+
+    return apply

@@ -1,0 +1,1 @@
+"""What is done about retention, a module for each."""

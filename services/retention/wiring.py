@@ -1,0 +1,202 @@
+"""How the retention service is put together: its doors, its publisher, and what takes answers in."""
+
+import base64
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+from redis.asyncio import Redis
+
+from libs.authn.jwks import JwksKeySource
+from libs.authn.redis_announcements import announcements_of
+from libs.authn.revocations import Announcement, RevocationFeed, RevocationView, decode_announcement
+from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
+from libs.authn.tokens import TokenVerifier
+from libs.authz.authorizer import Authorizer
+from libs.contracts.streams import CONSUMERS
+from libs.db.pool import CrossingDatabase, TenantDatabase
+from libs.disposition.presets import read_presets
+from libs.events.effects import one_by_one
+from libs.events.projector import Projector
+from libs.events.publisher import Publisher
+from libs.host.app import Lifespan, create_app
+from libs.host.background import Background
+from libs.host.clients import ServiceClient
+from libs.host.outbox import acts_routes, outbox_routes
+from libs.host.owners import gaps_of, reports_to
+from libs.kernel.clock import Clock, SystemClock
+from libs.kernel.denials import Denials
+from libs.kernel.errors import DomainError
+from libs.kernel.ids import SystemIds
+from libs.kernel.randomness import SystemRandomness
+from libs.telemetry.logs import get_logger
+from libs.telemetry.metrics import Metrics
+from services.retention.domain.orders import EXECUTORS
+from services.retention.edge.http import retention_routes
+from services.retention.edge.problems import PROBLEMS
+from services.retention.edge.stream import answer_door
+from services.retention.settings import Settings
+from services.retention.store.acts import ACTS
+from services.retention.store.books import PostgresAnswers, PostgresBooks
+from services.retention.usecases.access import Access
+from services.retention.usecases.denials import TellDenials
+from services.retention.usecases.orders import Orders
+from services.retention.usecases.rules import Erasures, Locks, Rules
+
+SERVICE: Final = "retention"
+PREFIX: Final = "/retention/v1"
+_POLICIES: Final = Path(__file__).parents[2] / "policies"
+_TELL_SECONDS: Final = 2.0
+"""How often it is looked for denials whose minute is over."""
+
+
+class _World:
+    """What the process reaches: its database, Redis, its peers, and the sources of time and chance."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.clock = clock
+        self.ids = SystemIds(clock, SystemRandomness())
+        self.metrics = Metrics(SERVICE)
+        self.database = TenantDatabase(settings.database, SERVICE)
+        self.publishing = CrossingDatabase(settings.database_publisher, f"{SERVICE}-publisher", by_key=True)
+        self.projecting = CrossingDatabase(settings.database_projector, f"{SERVICE}-projector", by_key=True)
+        self.redis = Redis.from_url(settings.redis.reveal())
+        seed = base64.b64decode(settings.service_key.reveal(), validate=True)
+        signer = ServiceTokenSigner(SERVICE, seed, clock, self.ids)
+        self.peers = ServiceTokenVerifier(SERVICE, settings.peer_keys, clock)
+        urls = {
+            "identity": settings.identity_url,
+            "keys": settings.keys_url,
+            "messaging": settings.messaging_url,
+        }
+        self.owners = {source: ServiceClient(url, source, signer) for source, url in urls.items()}
+        self.revocations = RevocationView(clock)
+        self.feed = RevocationFeed(
+            self.revocations, clock, subscribe=lambda: announcements_of(self.redis), poll=self._poll
+        )
+        self.books = PostgresBooks(self.database, clock, self.ids)
+        self.denials = Denials(clock)
+        self.tell_denials = TellDenials(self.books, self.denials, self.ids)
+        self.publisher = Publisher(
+            self.publishing,
+            self.redis,
+            SERVICE,
+            consumers=CONSUMERS[SERVICE],
+            clock=clock,
+            metrics=self.metrics,
+        )
+
+    async def _poll(self, after: int | None) -> Announcement:
+        params = {} if after is None else {"after": after}
+        answer = await self.owners["identity"].fetch_bytes("/internal/revocations", params)
+        return decode_announcement(answer)
+
+    async def fetch_token_keys(self) -> bytes:
+        """Return the JWK set that the keys service publishes."""
+        return await self.owners["keys"].fetch_bytes("/keys/v1/jwks.json")
+
+    async def tell_the_rest(self) -> None:
+        """Write the denials of the running minute too, before the database is let go."""
+        try:
+            await self.tell_denials(everything=True)
+        except DomainError as error:
+            get_logger().warning("the last denials are not written", reason=type(error).__name__)
+
+    def projector_of(self, executor: str) -> Projector:
+        """Return what takes in the answers of `executor`."""
+        owner = self.owners[executor]
+        door = answer_door(
+            executor, lambda tx: PostgresAnswers(tx, self.clock, self.ids), self.clock, self.ids
+        )
+        return Projector(
+            SERVICE,
+            executor,
+            schema=SERVICE,
+            database=self.projecting,
+            redis=self.redis,
+            apply=one_by_one(door),
+            fetch_gap=gaps_of(owner),
+            report_cursors=reports_to(owner),
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+
+    async def knows_revocations(self) -> bool:
+        """Say whether it is known which sessions were revoked."""
+        return self.revocations.is_fresh()
+
+    async def database_answers(self) -> bool:
+        """Say whether PostgreSQL answers."""
+        async with self.publishing.begin() as tx:
+            return await tx.fetch_one("SELECT part FROM retention.outbox_head LIMIT 1") is not None
+
+
+def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """Return the process; it connects when it starts. `clock` stands for the machine's."""
+    world = _World(settings, clock or SystemClock())
+    background = Background()
+    return create_app(
+        SERVICE,
+        title="Muniment retention",
+        prefix=PREFIX,
+        routers=[
+            _routes(world),
+            acts_routes(SERVICE, world.publishing, world.peers, ACTS),
+            outbox_routes(SERVICE, world.publishing, world.peers),
+        ],
+        problems=PROBLEMS,
+        lifespan=_lifespan(world, background),
+        readiness={
+            "database": world.database_answers,
+            "revocations": world.knows_revocations,
+            "publisher and projectors": background.runs,
+        },
+        metrics=world.metrics,
+        ids=world.ids,
+        clock=world.clock,
+    )
+
+
+def _routes(world: _World) -> APIRouter:
+    """Return what people call."""
+    books, clock, ids = world.books, world.clock, world.ids
+    access = Access(Authorizer(_POLICIES / "authz"), world.denials)
+    presets = {preset.name: preset for preset in read_presets(_POLICIES / "retention")}
+    return retention_routes(
+        PREFIX,
+        verifier=TokenVerifier(JwksKeySource(world.fetch_token_keys, clock), clock),
+        revocations=world.revocations,
+        rules=Rules(books, access, presets, clock, ids),
+        locks=Locks(books, access, clock, ids),
+        erasures=Erasures(books, access, clock, ids),
+        orders=Orders(books, access, clock, ids),
+    )
+
+
+PROCESSES: Final[Mapping[str, Callable[[Settings], FastAPI]]] = {SERVICE: build}
+
+
+def _lifespan(world: _World, background: Background) -> Lifespan:
+    """Return what happens around serving: connect, publish, take answers in, and let go of it all."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for pool in (world.database, world.publishing, world.projecting):
+                await pool.open()
+                stack.push_async_callback(pool.close)
+            stack.push_async_callback(world.redis.aclose)
+            for client in world.owners.values():
+                stack.push_async_callback(client.close)
+            stack.push_async_callback(world.tell_the_rest)
+            await stack.enter_async_context(background)
+            background.keep(world.feed.run)
+            background.keep(world.publisher.run)
+            for executor in EXECUTORS:
+                background.keep(world.projector_of(executor).run)
+            background.every(lambda: _TELL_SECONDS, world.tell_denials)
+            yield
+
+    return lifespan

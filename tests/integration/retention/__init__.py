@@ -1,0 +1,1 @@
+"""The retention service over its real database."""

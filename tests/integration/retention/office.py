@@ -1,0 +1,167 @@
+"""The routes of retention, called in process over a real database."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import psycopg
+
+from libs.authn.actor import Actor
+from libs.authn.errors import Unauthenticated
+from libs.authz.authorizer import Authorizer
+from libs.contracts.retention import MessagingOrderAnswered
+from libs.db.pool import CrossingDatabase, TenantDatabase
+from libs.disposition.presets import read_presets
+from libs.host.app import create_app
+from libs.kernel.denials import Denials
+from libs.kernel.ids import DeviceId, PrincipalId, SessionId, SystemIds, TenantId
+from libs.kernel.randomness import SystemRandomness
+from services.retention.edge.http import retention_routes
+from services.retention.edge.problems import PROBLEMS
+from services.retention.store.acts import ACTS
+from services.retention.store.books import PostgresAnswers, PostgresBooks
+from services.retention.usecases.access import Access
+from services.retention.usecases.denials import TellDenials
+from services.retention.usecases.orders import Orders, take_answer
+from services.retention.usecases.rules import Erasures, Locks, Rules
+from tests.support.engines import ServiceDatabase
+
+OURS, THEIRS = TenantId(UUID(int=1)), TenantId(UUID(int=2))
+OFFICER = PrincipalId(UUID(int=7))
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.at = NOON
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at.timestamp()
+
+    def pass_by(self, time: timedelta) -> None:
+        self.at += time
+
+
+class Badges:
+    """Tokens that say whose they are: `tenant/role`."""
+
+    async def verify(self, token: str) -> Actor:
+        try:
+            tenant, role = token.split("/")
+            return Actor(
+                tenant=TenantId(UUID(tenant)),
+                principal=OFFICER,
+                session=SessionId(uuid4()),
+                device=DeviceId(uuid4()),
+                roles=frozenset([role]),
+                expires_at=datetime(2037, 1, 1, tzinfo=UTC),
+            )
+        except ValueError:
+            raise Unauthenticated from None
+
+    def check(self, actor: Actor) -> None:
+        """Know of no revocation."""
+
+
+@dataclass
+class Office:
+    """The service, and a way to look behind it."""
+
+    http: httpx.AsyncClient
+    database: ServiceDatabase
+    projecting: CrossingDatabase
+    clock: Hand
+    ids: SystemIds
+    tell_denials: TellDenials
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        role: str = "compliance_officer",
+        tenant: TenantId = OURS,
+    ) -> httpx.Response:
+        """Ask the service as somebody of a role."""
+        headers = {"authorization": f"Bearer {tenant}/{role}"}
+        return await self.http.request(method, f"/retention/v1{path}", json=body, headers=headers)
+
+    async def did(self, path: str, body: object, **who: Any) -> Any:
+        """POST something that succeeds and return the answer."""
+        answer = await self.ask("POST", path, body, **who)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    async def shown(self, path: str, **who: Any) -> Any:
+        """GET something that is there."""
+        answer = await self.ask("GET", path, **who)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def answered(
+        self, event: MessagingOrderAnswered, *, tenant: TenantId = OURS, executor: str = "messaging"
+    ) -> None:
+        """Take in an answer as the projector does."""
+        async with self.projecting.begin() as tx:
+            answers = PostgresAnswers(tx, self.clock, self.ids)
+            await take_answer(answers, tenant, executor, event, self.clock.now(), self.ids)
+
+    def rows(self, statement: str) -> list[Any]:
+        """Return rows as the administrator sees them."""
+        with psycopg.connect(self.database.admin_dsn.reveal()) as admin:
+            return admin.execute(statement).fetchall()
+
+    def outbox(self) -> list[dict[str, Any]]:
+        """Return everything that was published, in order."""
+        rows = self.rows("SELECT body FROM retention.outbox ORDER BY part, position")
+        return [json.loads(body) for (body,) in rows]
+
+    def facts(self) -> list[dict[str, Any]]:
+        """Return the facts that were told."""
+        return [each["data"] for each in self.outbox() if each["type"] == "retention.fact.recorded.v1"]
+
+    def acts(self) -> dict[str, int]:
+        """Return how often each act was done, by the rows that it left."""
+        counted = {action: self.rows(statement) for action, statement in ACTS.items()}
+        return {action: sum(count for _, count in rows) for action, rows in counted.items() if rows}
+
+
+@asynccontextmanager
+async def office_in(database: ServiceDatabase) -> AsyncIterator[Office]:
+    """Give the service over a database."""
+    clock = Hand()
+    ids = SystemIds(clock, SystemRandomness())
+    pool = TenantDatabase(database.dsn("retention_app"), "retention")
+    projecting = CrossingDatabase(database.dsn("retention_projector"), "retention-projector")
+    await pool.open()
+    await projecting.open()
+    books, denials = PostgresBooks(pool, clock, ids), Denials(clock)
+    access = Access(Authorizer(Path("policies/authz")), denials)
+    presets = {preset.name: preset for preset in read_presets(Path("policies/retention"))}
+    routes = retention_routes(
+        "/retention/v1",
+        verifier=Badges(),
+        revocations=Badges(),
+        rules=Rules(books, access, presets, clock, ids),
+        locks=Locks(books, access, clock, ids),
+        erasures=Erasures(books, access, clock, ids),
+        orders=Orders(books, access, clock, ids),
+    )
+    app = create_app("retention", title="Trial", prefix="/retention/v1", routers=[routes], problems=PROBLEMS)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://retention") as http:
+        yield Office(http, database, projecting, clock, ids, TellDenials(books, denials, ids))
+    await pool.close()
+    await projecting.close()
