@@ -43,9 +43,11 @@ test: env ## Run every test that needs nothing else (ARGS="tests/unit -k word", 
 
 engines: ## Provision the real servers that wheels do not ship, under .engines/ (or say why not)
 	@sh infra/provision/redis.sh .engines
+	@sh infra/provision/opensearch.sh .engines
 
 test-engines: env engines ## Run the suites that speak to a real server against those, too
 	@MUNIMENT_TEST_GO=1 $(BIN)/pytest --numprocesses 0 tests/contract/evidence
+	@MUNIMENT_TEST_ENGINES="$(CURDIR)/.engines" $(BIN)/pytest --numprocesses "$(WORKERS)" tests/contract/search
 	@if [ -x .engines/redis/redis-server ]; then \
 		MUNIMENT_TEST_REDIS="$(CURDIR)/.engines/redis/redis-server" \
 			$(BIN)/pytest --numprocesses "$(WORKERS)" $(or $(ARGS),$(REDIS_SUITES)); \

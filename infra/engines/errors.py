@@ -43,3 +43,15 @@ class FolderRefused(EngineError):
     def __str__(self) -> str:
         """Name the folder and what is wrong with it."""
         return f"the folder {self.folder} cannot be used: {self.reason}"
+
+
+@dataclass(eq=False)
+class EngineNotProvisioned(EngineError):
+    """A server that no wheel brings was not put where `make engines` puts it."""
+
+    engine: str
+    folder: Path
+
+    def __str__(self) -> str:
+        """Say where it was looked for, and how it gets there."""
+        return f"{self.engine} is not provisioned: there is no complete {self.folder} (make engines)"

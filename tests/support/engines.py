@@ -20,12 +20,14 @@ import pytest
 from psycopg import sql
 
 from infra.engines import daemon, kernel
+from infra.engines.errors import EngineNotProvisioned
 from infra.engines.folders import private_folder
 from infra.engines.openbao import OpenBaoServer
+from infra.engines.opensearch import OpenSearchServer, installation
 from infra.engines.postgres import PostgresServer
 from infra.engines.valkey import ValkeyServer
 from libs.kernel.secrets import Secret
-from tests.support.keeper import Server, free_port, other_redis, server_of
+from tests.support.keeper import Server, free_port, other_redis, provisioned, server_of
 
 ROOT = Path(__file__).parents[2]
 _READY_SECONDS = 60
@@ -72,6 +74,21 @@ class Engines:
         """Return the shared OpenBao; `fresh_openbao` is for tests that seal or kill it."""
         server = self._started("openbao")
         assert isinstance(server, OpenBaoServer)
+        return server
+
+    @property
+    def opensearch(self) -> OpenSearchServer:
+        """Return the shared OpenSearch; the test is skipped, with the reason, where there is none."""
+        folder = provisioned()
+        if folder is None:
+            pytest.skip("OpenSearch comes from `make engines`: `make test-engines` runs this")
+        try:
+            installation(folder)
+        except EngineNotProvisioned as error:
+            missing = folder / "opensearch" / "missing"
+            pytest.skip(missing.read_text("utf-8").strip() if missing.exists() else str(error))
+        server = self._started("opensearch")
+        assert isinstance(server, OpenSearchServer)
         return server
 
     @contextmanager

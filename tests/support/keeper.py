@@ -14,11 +14,12 @@ from pathlib import Path
 from infra.engines import daemon
 from infra.engines.folders import private_folder
 from infra.engines.openbao import OpenBaoServer
+from infra.engines.opensearch import OpenSearchServer, installation
 from infra.engines.postgres import PostgresServer, PostgresTuning
 from infra.engines.valkey import ValkeyServer
 
 TEST_TUNING = PostgresTuning(shared_buffers=128, max_connections=300, durable=False)
-Server = PostgresServer | ValkeyServer | OpenBaoServer
+Server = PostgresServer | ValkeyServer | OpenBaoServer | OpenSearchServer
 
 
 def free_port() -> int:
@@ -35,6 +36,12 @@ def other_redis() -> Path | None:
     return Path(named) if named else None
 
 
+def provisioned() -> Path | None:
+    """Return the folder of what `make engines` provided, if this run is to use it."""
+    named = os.environ.get("MUNIMENT_TEST_ENGINES")
+    return Path(named) if named else None
+
+
 def server_of(kind: str, folder: Path) -> Server:
     """Return the server of this kind in this folder; its settings are remembered there."""
     record = folder / "record"
@@ -46,6 +53,9 @@ def server_of(kind: str, folder: Path) -> Server:
     if not ports.exists():
         ports.write_text(f"{free_port()} {free_port()}", encoding="ascii")
     port, cluster_port = map(int, ports.read_text(encoding="ascii").split())
+    if kind == "opensearch":
+        program = installation(provisioned() or Path(".engines"))
+        return OpenSearchServer(folder / "data", port, cluster_port, record, program=program)
     return OpenBaoServer(folder / "data", port, cluster_port, record)
 
 

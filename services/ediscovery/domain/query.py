@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 LONGEST_QUERY = 4096
 """Characters of a query; together with the next two it bounds what an engine is asked for."""
-DEEPEST_QUERY = 100
+MOST_NESTED = 100
 """Parentheses and NOTs of a query."""
+DEEPEST_QUERY = 15
+"""Levels of AND, OR and NOT within each other; OpenSearch evaluates 20, of which a scope needs some."""
 MOST_CLAUSES = 500
 """Words, phrases and fields of a query."""
 
@@ -160,6 +162,8 @@ def parse(text: str) -> Query:
     query: Query = tree  # type: ignore[assignment] # the transformer makes queries of lark's trees
     if _clauses_of(query) > MOST_CLAUSES:
         raise QueryRefused(1, f"a query has at most {MOST_CLAUSES} words, phrases and fields")
+    if _depth_of(query) > DEEPEST_QUERY:
+        raise QueryRefused(1, f"AND, OR and NOT stand within each other at most {DEEPEST_QUERY} levels deep")
     return query
 
 
@@ -283,11 +287,11 @@ def _column(token: "LarkToken") -> int:
 def _check_size(text: str) -> None:
     if len(text) > LONGEST_QUERY:
         raise QueryRefused(LONGEST_QUERY + 1, f"a query has at most {LONGEST_QUERY} characters")
-    depth = 0
+    nested = 0
     for index, word in _words_of(text):
-        depth += word in ("(", "NOT")
-        if depth > DEEPEST_QUERY:
-            raise QueryRefused(index + 1, f"a query has at most {DEEPEST_QUERY} parentheses and NOTs")
+        nested += word in ("(", "NOT")
+        if nested > MOST_NESTED:
+            raise QueryRefused(index + 1, f"a query has at most {MOST_NESTED} parentheses and NOTs")
 
 
 def _clauses_of(query: Query) -> int:
@@ -298,6 +302,16 @@ def _clauses_of(query: Query) -> int:
             return sum(map(_clauses_of, queries))
         case _:
             return 1
+
+
+def _depth_of(query: Query) -> int:
+    match query:
+        case Not(inner):
+            return 1 + _depth_of(inner)
+        case And(queries) | Or(queries):
+            return 1 + max(map(_depth_of, queries))
+        case _:
+            return 0
 
 
 def _words_of(text: str) -> list[tuple[int, str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -17,8 +17,20 @@ from services.ediscovery.domain.documents import (
     Removal,
     hit_of,
 )
+from services.ediscovery.domain.errors import QueryRefused
 from services.ediscovery.domain.oracle import hits_of
-from services.ediscovery.domain.query import Query, Scope, ids_as_written, parse, resolve, scoped
+from services.ediscovery.domain.query import (
+    DEEPEST_QUERY,
+    MOST_CLAUSES,
+    Prefix,
+    Query,
+    Scope,
+    any_of,
+    ids_as_written,
+    parse,
+    resolve,
+    scoped,
+)
 from services.ediscovery.ports.index import SearchIndex
 from tests.contract.search.reference import Log
 from tests.contract.search.town import (
@@ -103,6 +115,29 @@ async def test_a_query_finds_these_messages(
     hits = await index.search(tenant, asked(text), EVERYTHING, 100)
     assert sorted(hit.key.seq for hit in hits) == found
     assert hits == hits_of(town(), asked(text), 100)
+
+
+async def test_the_deepest_and_the_widest_query_are_answered(index: SearchIndex, log: Log, tenant: TenantId):
+    await filled(index, log, tenant, town())
+    deep = "merger"
+    for level in range(DEEPEST_QUERY):
+        deep = f"({deep} OR friday)" if level % 2 else f"({deep} the*)"
+    scope = Scope(participants=frozenset({ANNA, CLEO}), since=MARCH)
+    hits = await index.search(tenant, asked(deep), scope, 100)
+    assert hits
+    assert hits == hits_of(town(), scoped(asked(deep), scope), 100)
+    with pytest.raises(QueryRefused):
+        asked(f"({deep} friday) OR NOT the")
+    wide = any_of([*(Prefix(f"w{number}") for number in range(MOST_CLAUSES - 1)), asked("merger")])
+    assert await index.search(tenant, wide, EVERYTHING, 100) == hits_of(town(), asked("merger"), 100)
+
+
+async def test_as_many_ids_as_a_scope_has_are_compared(index: SearchIndex, log: Log, tenant: TenantId):
+    await filled(index, log, tenant, town())
+    many = frozenset(UUID(int=number) for number in range(70_000))
+    assert await index.search(tenant, asked("merger"), Scope(conversations=many - {DESK}), 100) == hits_of(
+        town(), asked(f"merger in:{BOARD}"), 100
+    )
 
 
 async def test_hits_come_in_order_of_time_conversation_and_seq_page_by_page(

@@ -12,6 +12,7 @@ from services.ediscovery.domain.query import (
     DEEPEST_QUERY,
     LONGEST_QUERY,
     MOST_CLAUSES,
+    MOST_NESTED,
     And,
     Field,
     FieldName,
@@ -53,6 +54,15 @@ LEAVES: st.SearchStrategy[Query] = st.one_of(
     DAYS.map(lambda day: SentOn(None, day)),
     st.tuples(DAYS, DAYS).map(lambda days: SentOn(min(days), max(days))),
 )
+
+
+def depth_of(query: Query) -> int:
+    """Return how many operators stand within each other."""
+    if isinstance(query, And | Or):
+        return 1 + max(map(depth_of, query.queries))
+    return 1 + depth_of(query.query) if isinstance(query, Not) else 0
+
+
 QUERIES: st.SearchStrategy[Query] = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
@@ -61,7 +71,7 @@ QUERIES: st.SearchStrategy[Query] = st.recursive(
         st.lists(inner, min_size=2, max_size=3).map(any_of),
     ),
     max_leaves=8,
-)
+).filter(lambda query: depth_of(query) <= DEEPEST_QUERY)
 
 
 def parsed_or_refused(text: str) -> Query | QueryRefused:
@@ -150,8 +160,9 @@ def test_a_text_is_this_tree(text: str, query: Query):
         ("sent:<0001-01-01", 6, "2026-01-31"),
         ("sent:2026-03-01..2026-02-01", 6, "not after"),
         ("a" * (LONGEST_QUERY + 1), LONGEST_QUERY + 1, "characters"),
-        ("(" * (DEEPEST_QUERY + 1), DEEPEST_QUERY + 1, "parentheses"),
-        ("NOT " * (DEEPEST_QUERY + 1) + "a", 4 * DEEPEST_QUERY + 1, "parentheses"),
+        ("(" * (MOST_NESTED + 1), MOST_NESTED + 1, "parentheses"),
+        ("NOT " * (MOST_NESTED + 1) + "a", 4 * MOST_NESTED + 1, "parentheses"),
+        ("NOT " * (DEEPEST_QUERY + 1) + "a", 1, "levels"),
         ("a " * (MOST_CLAUSES + 1), 1, "words"),
     ],
 )
@@ -165,7 +176,7 @@ def test_an_error_names_the_column_and_the_reason(text: str, column: int, word: 
 def test_the_deepest_query_can_be_parsed_and_printed():
     query = parse("NOT " * DEEPEST_QUERY + "a")
     assert parse(printed(query)) == query
-    assert parse("(" * DEEPEST_QUERY + "a" + ")" * DEEPEST_QUERY) == A
+    assert parse("(" * MOST_NESTED + "a" + ")" * MOST_NESTED) == A
 
 
 def test_names_become_ids_wherever_they_stand():

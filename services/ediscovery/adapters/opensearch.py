@@ -1,0 +1,382 @@
+"""SearchIndex by OpenSearch 2.19: an index for each tenant and month of `sent_at`, and one for its cursors.
+
+Documents carry the position of their change as external version, so that a repeated batch changes nothing;
+the cursor moves after the batch. `_source` leaves the tokens out. For the recovery of replicas OpenSearch
+keeps what it was sent a while longer: in the translog until a flush, in the segments until a merge.
+
+For their sake, too, a merge keeps deleted documents that a replica might still ask for: until a flush made
+them durable and the lease of the history was renewed, which OpenSearch does each 30 s. So `expunge` flushes,
+lets `_forcemerge?only_expunge_deletes` (with an allowance of 0) write every segment anew that holds a
+deleted document, and does it again until there is none.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
+from uuid import UUID
+
+from opensearchpy import NotFoundError, OpenSearch, OpenSearchException, RequestError, TransportError
+
+from libs.kernel.ids import ConversationId, MessageId, PrincipalId, TenantId
+from services.ediscovery.domain.documents import (
+    Change,
+    Cursor,
+    Document,
+    DocumentKey,
+    Hit,
+    Place,
+    Put,
+    instant_of,
+    microseconds_of,
+    period_of,
+)
+from services.ediscovery.domain.errors import ExpungeUnfinished, IndexUnavailable
+from services.ediscovery.domain.query import (
+    And,
+    Field,
+    Ids,
+    Not,
+    Or,
+    Phrase,
+    Prefix,
+    Query,
+    Scope,
+    SentIn,
+    SentOn,
+    Term,
+    bounds_of,
+    scoped,
+)
+from services.ediscovery.domain.tokens import VERSION
+from services.ediscovery.ports.index import MOST_HITS
+
+_MOST_IDS = 60_000
+"""Ids in one clause; OpenSearch refuses more than 65,536."""
+_BATCH = 5_000
+_PAUSE_SECONDS = 1.0
+_TERMS = 5_000
+"""Terms that one page of the dictionary holds."""
+_STATUS_CONFLICT, _STATUS_MISSING, _FIRST_ERROR_STATUS = 409, 404, 400
+_ID_FIELDS = {"from": "sender", "in": "conversation", "participant": "participants"}
+_SEARCHED = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+_MONTH = {
+    "settings": {
+        "number_of_shards": 1,
+        "number_of_replicas": 1,
+        "auto_expand_replicas": "0-1",
+        "refresh_interval": -1,  # `apply` refreshes when its batch is in
+        "merge.policy.expunge_deletes_allowed": 0,
+    },
+    "mappings": {
+        "dynamic": "strict",
+        "_source": {"excludes": ["tokens"]},
+        "properties": {
+            # Tokens come pre-split, with a space between; fielddata is read by `terms` alone.
+            "tokens": {"type": "text", "analyzer": "whitespace", "norms": False, "fielddata": True},
+            "conversation": {"type": "keyword"},
+            "seq": {"type": "long"},
+            "message": {"type": "keyword", "index": False, "doc_values": False},
+            "sender": {"type": "keyword"},
+            "participants": {"type": "keyword"},
+            "sent_at": {"type": "long"},
+        },
+    },
+}
+_CURSORS = {
+    "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1"},
+    "mappings": {"dynamic": "strict", "properties": {"position": {"type": "long"}}},
+}
+
+_Asked = ParamSpec("_Asked")
+_Answer = TypeVar("_Answer")
+
+
+class OpenSearchIndex:
+    """All tenants' indexes in one cluster."""
+
+    def __init__(self, client: OpenSearch, *, patience: int = 60) -> None:
+        """Speak to the cluster by `client`, which its owner closes.
+
+        `patience` is how often `expunge` merges, a second apart, before it gives up.
+        """
+        self._client = client
+        self._patience = patience
+
+    async def apply(self, tenant: TenantId, changes: Sequence[Change], cursor: Cursor) -> None:
+        """Make the changes in bulk, then move the cursor; see the port."""
+        await _answered(self._apply, tenant, changes, cursor)
+
+    async def cursor(self, tenant: TenantId, stream: str) -> int:
+        """Return the last position of `stream` that was applied."""
+        return await _answered(self._cursor, tenant, stream)
+
+    async def search(
+        self, tenant: TenantId, query: Query, scope: Scope, limit: int, after: Place | None = None
+    ) -> Sequence[Hit]:
+        """Return the first hits after a place; see the port."""
+        if not 0 < limit <= MOST_HITS:
+            raise ValueError(f"a page has 1 to {MOST_HITS} hits, not {limit}")
+        return await _answered(self._search, tenant, scoped(query, scope), limit, after)
+
+    async def count(self, tenant: TenantId) -> int:
+        """Return how many documents can be found."""
+        return await _answered(self._count, tenant)
+
+    async def expunge(self, tenant: TenantId, keys: Collection[DocumentKey]) -> None:
+        """Delete these, and write every segment anew that holds something deleted."""
+        await _answered(self._delete, tenant, keys)
+        for _ in range(self._patience):
+            left = await _answered(self._with_deletions, tenant)
+            if not left:
+                return
+            await _answered(self._merge, left)
+            if not await _answered(self._with_deletions, tenant):
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)
+        raise ExpungeUnfinished(tenant, "deleted documents are still in the segments")
+
+    async def terms(self, tenant: TenantId) -> Collection[str]:
+        """Return the term dictionary as it lies in the segments."""
+        return await _answered(self._terms, tenant)
+
+    async def drop(self, tenant: TenantId) -> None:
+        """Delete the tenant's indexes."""
+        await _answered(self._drop, tenant)
+
+    def _apply(self, tenant: TenantId, changes: Sequence[Change], cursor: Cursor) -> None:
+        known = self._cursor(tenant, cursor.stream)
+        if cursor.position <= known:
+            return
+        last = {_key_of(one): one for one in changes if one.position > known}
+        puts = [one for one in last.values() if isinstance(one, Put)]
+        gone = {key: one.position for key, one in last.items() if not isinstance(one, Put)}
+        for index in sorted({_index_of(tenant, one.document) for one in puts}):
+            self._make(index, _MONTH)
+        actions: list[dict[str, Any]] = []
+        for one in puts:
+            actions += [
+                {"index": _action(_index_of(tenant, one.document), one.document.key, one.position)},
+                _stored(one.document),
+            ]
+        actions += [{"delete": _action(index, key, gone[key])} for index, key in self._where(tenant, gone)]
+        self._bulk(tenant, actions)
+        self._make(_cursors_of(tenant), _CURSORS)
+        self._client.index(
+            index=_cursors_of(tenant),
+            id=cursor.stream,
+            body={"position": cursor.position},
+            params={"version": cursor.position, "version_type": "external_gte"},
+        )
+
+    def _cursor(self, tenant: TenantId, stream: str) -> int:
+        try:
+            return int(self._client.get(index=_cursors_of(tenant), id=stream)["_source"]["position"])
+        except NotFoundError:
+            return 0
+
+    def _search(self, tenant: TenantId, query: Query, limit: int, after: Place | None) -> list[Hit]:
+        body: dict[str, Any] = {
+            "query": {"bool": {"filter": [_compiled(query)]}},
+            "sort": ["sent_at", "conversation", "seq"],
+            "size": limit,
+            "track_total_hits": False,
+        }
+        if after is not None:
+            body["search_after"] = [microseconds_of(after.sent_at), str(after.conversation), after.seq]
+        answer = self._client.search(index=_months_of(tenant), body=body, params=_SEARCHED)
+        _check_whole(answer)
+        return [_hit_of(found["_source"]) for found in answer["hits"]["hits"]]
+
+    def _count(self, tenant: TenantId) -> int:
+        answer = self._client.count(index=_months_of(tenant), params=_SEARCHED)
+        _check_whole(answer)
+        return int(answer["count"])
+
+    def _delete(self, tenant: TenantId, keys: Collection[DocumentKey]) -> None:
+        for some in _batches(keys, _BATCH):
+            found = self._where(tenant, some)
+            self._bulk(tenant, [{"delete": _action(index, key)} for index, key in found])
+
+    def _with_deletions(self, tenant: TenantId) -> list[str]:
+        """Return the indexes of which a segment, on any copy of a shard, holds deleted documents."""
+        listed = self._client.indices.segments(index=_months_of(tenant), params=_SEARCHED)["indices"]
+        return sorted(
+            index
+            for index, of_index in listed.items()
+            for copies in of_index["shards"].values()
+            if any(segment["deleted_docs"] for copy in copies for segment in copy["segments"].values())
+        )
+
+    def _merge(self, indexes: Iterable[str]) -> None:
+        """Write anew what holds deleted documents, and let go of the old files and of the translog."""
+        durable, merged = {"force": "true"}, {"only_expunge_deletes": "true", "flush": "true"}
+        for index in sorted(indexes):
+            _check_whole(self._client.indices.flush(index=index, params=durable))
+            _check_whole(self._client.indices.forcemerge(index=index, params=merged))
+            _check_whole(self._client.indices.refresh(index=index))
+
+    def _terms(self, tenant: TenantId) -> set[str]:
+        """Return the dictionary page by page.
+
+        An aggregation that also counts zero goes through the dictionary, and so finds the terms of deleted
+        documents; a page that is full may be cut, and then there are too few pages.
+        """
+        pages = 1
+        while (found := self._terms_in_pages(tenant, pages)) is None:
+            pages *= 4
+        return found
+
+    def _terms_in_pages(self, tenant: TenantId, pages: int) -> set[str] | None:
+        found: set[str] = set()
+        for page in range(pages):
+            one_page = {"partition": page, "num_partitions": pages}
+            asked = {"field": "tokens", "size": _TERMS, "min_doc_count": 0, "include": one_page}
+            answer = self._client.search(
+                index=_months_of(tenant),
+                body={"size": 0, "aggs": {"terms": {"terms": asked}}},
+                params=_SEARCHED,
+            )
+            _check_whole(answer)
+            buckets = answer.get("aggregations", {}).get("terms", {}).get("buckets", [])
+            if len(buckets) == _TERMS:
+                return None
+            found.update(bucket["key"] for bucket in buckets)
+        return found
+
+    def _drop(self, tenant: TenantId) -> None:
+        for pattern in (_months_of(tenant), _cursors_of(tenant)):
+            for index in sorted(self._client.indices.get(index=pattern, params=_SEARCHED)):
+                self._client.indices.delete(index=index, params={"ignore_unavailable": "true"})
+
+    def _where(self, tenant: TenantId, keys: Collection[DocumentKey]) -> list[tuple[str, DocumentKey]]:
+        """Return the index in which each of these documents stands."""
+        if not keys:
+            return []
+        self._client.indices.refresh(index=_months_of(tenant), params=_SEARCHED)
+        found: list[tuple[str, DocumentKey]] = []
+        for some in _batches(keys, _BATCH):
+            named = {_id_of(key): key for key in some}
+            body = {"query": {"ids": {"values": sorted(named)}}, "size": len(named), "_source": False}
+            answer = self._client.search(index=_months_of(tenant), body=body, params=_SEARCHED)
+            _check_whole(answer)
+            found += [(one["_index"], named[one["_id"]]) for one in answer["hits"]["hits"]]
+        return found
+
+    def _bulk(self, tenant: TenantId, actions: list[dict[str, Any]]) -> None:
+        """Do it all and refresh; what the index knows already, or knows no more, is no error."""
+        if not actions:
+            return
+        answer = self._client.bulk(body=actions)
+        for item in answer["items"]:
+            status = next(iter(item.values()))["status"]
+            if status >= _FIRST_ERROR_STATUS and status not in (_STATUS_CONFLICT, _STATUS_MISSING):
+                raise IndexUnavailable(f"a change was answered with {status}")
+        _check_whole(self._client.indices.refresh(index=_months_of(tenant), params=_SEARCHED))
+
+    def _make(self, index: str, body: Mapping[str, Any]) -> None:
+        if self._client.indices.exists(index=index):
+            return
+        try:
+            self._client.indices.create(index=index, body=body)
+        except RequestError as error:
+            if error.error != "resource_already_exists_exception":
+                raise
+
+
+async def _answered(
+    ask: Callable[_Asked, _Answer], *arguments: _Asked.args, **named: _Asked.kwargs
+) -> _Answer:
+    """Do blocking work beside the event loop; what goes wrong there is the port's error."""
+    try:
+        return await asyncio.to_thread(ask, *arguments, **named)
+    except OpenSearchException as error:
+        reason = error.error if isinstance(error, TransportError) else type(error).__name__
+        raise IndexUnavailable(str(reason)) from error
+
+
+def _check_whole(answer: Mapping[str, Any]) -> None:
+    """See that every shard answered, in time: a part of the hits would be taken for all of them."""
+    if answer.get("timed_out") or answer["_shards"]["failed"]:
+        raise IndexUnavailable("not every shard answered")
+
+
+def _compiled(query: Query) -> dict[str, Any]:  # noqa: C901, PLR0911 - one answer for each kind of query
+    """Return OpenSearch's query for ours, without any of its parsers."""
+    match query:
+        case Term(token):
+            return {"term": {"tokens": {"value": token}}}
+        case Phrase(tokens):
+            return {"match_phrase": {"tokens": {"query": " ".join(tokens), "slop": 0}}}
+        case Prefix(beginning):
+            return {"prefix": {"tokens": {"value": beginning, "rewrite": "constant_score"}}}
+        case Ids(name, ids):
+            values = [str(one) for one in ids]
+            clauses = [{"terms": {_ID_FIELDS[name]: some}} for some in _batches(values, _MOST_IDS)]
+            return {"bool": {"should": clauses, "minimum_should_match": 1}} if clauses else {"match_none": {}}
+        case SentOn():
+            return _compiled(bounds_of(query))
+        case SentIn(since, until):
+            bounds = {"gte": since, "lt": until}
+            written = {name: microseconds_of(at) for name, at in bounds.items() if at is not None}
+            return {"range": {"sent_at": written}}
+        case Not(inner):
+            return {"bool": {"must_not": [_compiled(inner)]}}
+        case And(queries):
+            return {"bool": {"filter": [_compiled(one) for one in queries]}}
+        case Or(queries):
+            return {"bool": {"should": [_compiled(one) for one in queries], "minimum_should_match": 1}}
+        case Field():
+            raise TypeError("a query is resolved before it is evaluated")
+
+
+def _stored(document: Document) -> dict[str, Any]:
+    return {
+        "tokens": " ".join(document.tokens),
+        "conversation": str(document.key.conversation),
+        "seq": document.key.seq,
+        "message": str(document.message),
+        "sender": None if document.sender is None else str(document.sender),
+        "participants": sorted(map(str, document.participants)),
+        "sent_at": microseconds_of(document.sent_at),
+    }
+
+
+def _hit_of(stored: Mapping[str, Any]) -> Hit:
+    sender = stored["sender"]
+    return Hit(
+        DocumentKey(ConversationId(UUID(stored["conversation"])), stored["seq"]),
+        MessageId(UUID(stored["message"])),
+        instant_of(stored["sent_at"]),
+        None if sender is None else PrincipalId(UUID(sender)),
+    )
+
+
+def _action(index: str, key: DocumentKey, position: int | None = None) -> dict[str, Any]:
+    named: dict[str, Any] = {"_index": index, "_id": _id_of(key)}
+    return named if position is None else {**named, "version": position, "version_type": "external_gte"}
+
+
+def _key_of(change: Change) -> DocumentKey:
+    return change.document.key if isinstance(change, Put) else change.key
+
+
+def _id_of(key: DocumentKey) -> str:
+    return f"{key.conversation}:{key.seq}"
+
+
+def _index_of(tenant: TenantId, document: Document) -> str:
+    return f"muniment-{tenant.hex}-v{VERSION}-{period_of(document.sent_at)}"
+
+
+def _months_of(tenant: TenantId) -> str:
+    return f"muniment-{tenant.hex}-v{VERSION}-*"
+
+
+def _cursors_of(tenant: TenantId) -> str:
+    return f"muniment-{tenant.hex}-cursors-v{VERSION}"
+
+
+def _batches(all_of_them: Collection[_Answer], size: int) -> Iterator[list[_Answer]]:
+    listed = list(all_of_them)
+    for begin in range(0, len(listed), size):
+        yield listed[begin : begin + size]

@@ -1,0 +1,1 @@
+"""What the search speaks to the outside."""

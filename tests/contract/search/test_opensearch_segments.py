@@ -1,0 +1,95 @@
+"""What OpenSearch leaves in its segments, and that the index sees it."""
+
+from unittest.mock import patch
+
+import pytest
+from opensearchpy import OpenSearch, OpenSearchException
+
+from libs.kernel.ids import TenantId
+from services.ediscovery.adapters import opensearch as adapter
+from services.ediscovery.adapters.opensearch import OpenSearchIndex
+from services.ediscovery.domain.documents import Change, Cursor, Put, Removal
+from services.ediscovery.domain.errors import ExpungeUnfinished, IndexUnavailable
+from services.ediscovery.domain.query import Scope, Term
+from tests.contract.search.town import puts, said, town
+from tests.support.keeper import free_port
+
+STREAM = "messaging/7"
+SECRET, OTHER = said(1, "canaryword"), said(2, "other")
+
+
+@pytest.mark.engine("opensearch")
+@pytest.mark.planted
+async def test_a_plain_removal_leaves_the_term_in_the_dictionary(
+    in_opensearch: OpenSearchIndex, tenant: TenantId
+):
+    await in_opensearch.apply(tenant, puts([SECRET, OTHER]), Cursor(STREAM, 2))
+    await in_opensearch.apply(tenant, [Removal(3, SECRET.key)], Cursor(STREAM, 3))
+    assert await in_opensearch.search(tenant, Term("canaryword"), Scope(), 10) == []
+    assert "canaryword" in await in_opensearch.terms(tenant)
+
+
+@pytest.mark.engine("opensearch")
+@pytest.mark.planted
+async def test_an_expunge_that_merges_nothing_is_noticed(
+    in_opensearch: OpenSearchIndex, opensearch: OpenSearch, tenant: TenantId
+):
+    await in_opensearch.apply(tenant, puts([SECRET, OTHER]), Cursor(STREAM, 2))
+    forgetful = OpenSearchIndex(opensearch, patience=2)
+    with patch.object(forgetful, "_merge"), pytest.raises(ExpungeUnfinished):
+        await forgetful.expunge(tenant, [SECRET.key])
+    assert "canaryword" in await in_opensearch.terms(tenant)
+
+
+@pytest.mark.engine("opensearch")
+async def test_a_dictionary_of_many_pages_is_read_to_its_end(
+    in_opensearch: OpenSearchIndex, tenant: TenantId
+):
+    await in_opensearch.apply(tenant, puts(town()), Cursor(STREAM, 9))
+    expected = {token for one in town() for token in one.tokens}
+    with patch.object(adapter, "_TERMS", 5):
+        assert await in_opensearch.terms(tenant) == expected
+
+
+@pytest.mark.engine("opensearch")
+async def test_the_source_keeps_no_tokens(
+    in_opensearch: OpenSearchIndex, opensearch: OpenSearch, tenant: TenantId
+):
+    await in_opensearch.apply(tenant, puts([SECRET]), Cursor(STREAM, 1))
+    found = opensearch.search(index=f"muniment-{tenant.hex}-*", body={"query": {"exists": {"field": "seq"}}})
+    assert len(found["hits"]["hits"]) == 1
+    assert "canaryword" not in str(found)
+
+
+@pytest.mark.engine("opensearch")
+async def test_a_stop_between_the_batch_and_its_cursor_repeats_nothing(
+    in_opensearch: OpenSearchIndex, opensearch: OpenSearch, tenant: TenantId
+):
+    changes: list[Change] = [Put(1, SECRET), Put(2, OTHER), Removal(3, SECRET.key)]
+    with patch.object(opensearch, "index", side_effect=OpenSearchException):
+        for _ in range(2):
+            with pytest.raises(IndexUnavailable):
+                await in_opensearch.apply(tenant, changes, Cursor(STREAM, 3))
+    assert await in_opensearch.cursor(tenant, STREAM) == 0
+    await in_opensearch.apply(tenant, changes, Cursor(STREAM, 3))
+    assert await in_opensearch.cursor(tenant, STREAM) == 3
+    assert await in_opensearch.count(tenant) == 1
+
+
+async def test_a_cluster_that_is_away_is_the_port_s_error(tenant: TenantId):
+    with OpenSearch(f"http://127.0.0.1:{free_port()}", max_retries=0) as client:
+        index = OpenSearchIndex(client)
+        with pytest.raises(IndexUnavailable):
+            await index.count(tenant)
+        with pytest.raises(IndexUnavailable):
+            await index.apply(tenant, puts([OTHER]), Cursor(STREAM, 1))
+        with pytest.raises(IndexUnavailable):
+            await index.expunge(tenant, [OTHER.key])
+
+
+@pytest.mark.parametrize(
+    "broken", [{"timed_out": True, "_shards": {"failed": 0}}, {"_shards": {"failed": 1}}]
+)
+def test_a_part_of_an_answer_is_not_taken_for_all_of_it(broken: dict[str, object]):
+    with pytest.raises(IndexUnavailable):
+        adapter._check_whole(broken)

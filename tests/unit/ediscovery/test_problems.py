@@ -1,0 +1,15 @@
+"""Every refusal of the search has its problem."""
+
+from libs.host.problems import uncovered
+from services.ediscovery.domain import errors
+from services.ediscovery.edge.problems import PROBLEMS
+
+
+def test_every_refusal_has_a_row():
+    assert set(PROBLEMS) == {
+        errors.QueryRefused,
+        errors.NameUnknown,
+        errors.IndexUnavailable,
+        errors.ExpungeUnfinished,
+    }
+    assert uncovered(PROBLEMS, "services.ediscovery.") == []
