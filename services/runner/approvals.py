@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from services.runner.account import Account, signed_in
+from libs.client.errors import Refused
+from services.runner.account import Account, Door, signed_in
+from services.runner.errors import RunnerError
 
 SERVICES: Final = ("messaging",)
 """The services whose acts need four eyes."""
+_NOT_FOR_HIM: Final = (403, 404)
 
 
 def list_requests(account: Account, *, as_json: bool) -> None:
@@ -17,11 +20,8 @@ def list_requests(account: Account, *, as_json: bool) -> None:
 
     async def asked() -> list[Mapping[str, Any]]:
         async with signed_in(account) as door:
-            found: list[Mapping[str, Any]] = []
-            for service in SERVICES:
-                answer = await door.call("GET", f"/{service}/v1/approvals", dict[str, Any])
-                found += answer["requests"]
-            return found
+            answers = [await _found(door, f"/{service}/v1/approvals") for service in SERVICES]
+            return [request for answer in answers if answer for request in answer["requests"]]
 
     requests = asyncio.run(asked())
     if as_json:
@@ -33,12 +33,26 @@ def list_requests(account: Account, *, as_json: bool) -> None:
 
 
 def decide(account: Account, request: UUID, digest: str, *, approves: bool, as_json: bool) -> None:
-    """Approve or refuse a request of which the person saw `digest` (hex)."""
+    """Approve or refuse a request of which the person saw `digest` (hex). Raises RunnerError."""
 
     async def asked() -> Mapping[str, Any]:
         async with signed_in(account) as door:
-            body = {"approves": approves, "digest": digest.lower()}
-            return await door.call("POST", f"/messaging/v1/approvals/{request}", dict[str, Any], body=body)
+            for service in SERVICES:
+                place = f"/{service}/v1/approvals/{request}"
+                if await _found(door, place) is not None:
+                    body = {"approves": approves, "digest": digest.lower()}
+                    return await door.call("POST", place, dict[str, Any], body=body)
+        raise RunnerError(f"There is no request {request}, or not for {account.user_name} to see.")
 
     decided = asyncio.run(asked())
     print(json.dumps(decided) if as_json else f"Request {request} is {decided['state']}.")
+
+
+async def _found(door: Door, place: str) -> Mapping[str, Any] | None:
+    """Return what is there for this person to see, or None."""
+    try:
+        return await door.call("GET", place, dict[str, Any])
+    except Refused as refused:
+        if refused.problem.status in _NOT_FOR_HIM:
+            return None
+        raise

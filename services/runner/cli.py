@@ -201,14 +201,18 @@ def import_(  # noqa: PLR0913, PLR0917 - each is an option
     ca: Ca = None,
     *,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until somebody has decided.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Show the digest that the file has, and ask for nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Import correspondence once another person has approved it; run it again to go on where it stopped."""
     from services.runner.account import Account
-    from services.runner.imports import Wish, import_corpus
+    from services.runner.imports import Wish, check_corpus, import_corpus
 
     account = Account(tenant, user, password, data.absolute(), origin, ca)
-    import_corpus(account, Wish(corpus, reason or corpus.name, people, wait, as_json))
+    run = check_corpus if check else import_corpus
+    run(account, Wish(corpus, reason or corpus.name, people, wait, as_json))
 
 
 @approval_app.callback()

@@ -12,11 +12,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import msgspec
 
 from libs.client.errors import ClientError, Refused, Unreachable
-from services.messaging.domain.imports import MOST_LINES, MOST_NAME, Line, batch_digest
+from libs.kernel.ids import PrincipalId, TenantId
+from services.messaging.domain.imports import (
+    MOST_LINES,
+    MOST_NAME,
+    Batch,
+    Line,
+    Wanted,
+    batch_digest,
+    import_digest,
+)
 from services.runner.account import Account, Door, signed_in
 from services.runner.corpus import rows_of
 from services.runner.errors import RunnerError
@@ -79,6 +89,30 @@ def import_corpus(account: Account, wish: Wish) -> None:
         print(json.dumps({**facts, "this_run": None if run is None else run._asdict()}))
         return
     print(_sentences_of(facts, run))
+
+
+def check_corpus(account: Account, wish: Wish) -> None:
+    """Print the digest that an import of the file has, and ask for nothing: what an approver compares."""
+    plan = plan_of(wish.corpus)
+    people = _people_of(wish.people)
+
+    async def digested() -> str:
+        async with signed_in(account) as door:
+            me = await door.call("GET", "/identity/v1/me", dict[str, Any])
+            principals = await _principals_of(door, people)
+        batches = zip(plan.digests, plan.sizes, strict=True)
+        wanted = Wanted(
+            source=plan.source,
+            name=wish.corpus.name,
+            lines=plan.lines,
+            batches=tuple(Batch(bytes.fromhex(digest), size) for digest, size in batches),
+            people=tuple((nick, PrincipalId(UUID(one))) for nick, one in principals.items()),
+        )
+        return import_digest(TenantId(UUID(me["tenant"]["id"])), wanted).hex()
+
+    digest = asyncio.run(digested())
+    shown = {"digest": digest, "source": plan.source.hex(), "lines": plan.lines}
+    print(json.dumps(shown) if wish.as_json else f"Digest:  {digest}  ({plan.lines:,} lines)")
 
 
 def plan_of(path: Path) -> Plan:

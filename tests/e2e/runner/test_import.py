@@ -104,6 +104,8 @@ async def test_a_corpus_comes_once_though_everybody_who_carries_it_is_killed(tow
     asked = await said(*command)
     assert (asked["state"], asked["this_run"]) == ("pending", None)
     decision = (asked["request"]["request"], "--digest", asked["digest"])
+    seen = await said(*(command[:2]), *counsel.options, "--people", people, "--check")
+    assert (seen["digest"], seen["lines"]) == (asked["digest"], LINES)
     own = await ran("approval", *officer.options, "approve", *decision)
     assert own.returncode == 1
     assert "Somebody else" in own.stderr
@@ -132,7 +134,7 @@ async def test_a_corpus_comes_once_though_everybody_who_carries_it_is_killed(tow
     assert again["this_run"]["brought"] == 0
     assert came() == LINES - 1
 
-    seen = [each for each in await ada.conversations() if each.kind == "import"]
-    assert len(seen) == 3  # the person behind nick-7 speaks in one channel, on three days
+    visible = [each for each in await ada.conversations() if each.kind == "import"]
+    assert len(visible) == 3  # the person behind nick-7 speaks in one channel, on three days
     counted = await ran("audit", "reconcile", "--data", town.platform.data)
     assert counted.returncode == 0, counted
