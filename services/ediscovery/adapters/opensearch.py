@@ -24,8 +24,8 @@ from services.ediscovery.domain.documents import (
     Document,
     DocumentKey,
     Hit,
-    Place,
     Put,
+    Standing,
     instant_of,
     microseconds_of,
     period_of,
@@ -111,9 +111,9 @@ class OpenSearchIndex:
         return await _answered(self._cursor, tenant, stream)
 
     async def search(
-        self, tenant: TenantId, query: Query, scope: Scope, limit: int, after: Place | None = None
+        self, tenant: TenantId, query: Query, scope: Scope, limit: int, after: Standing | None = None
     ) -> Sequence[Hit]:
-        """Return the first hits after a place; see the port."""
+        """Return the first hits after a standing; see the port."""
         if not 0 < limit <= MOST_HITS:
             raise ValueError(f"a page has 1 to {MOST_HITS} hits, not {limit}")
         return await _answered(self._search, tenant, scoped(query, scope), limit, after)
@@ -174,7 +174,7 @@ class OpenSearchIndex:
         except NotFoundError:
             return 0
 
-    def _search(self, tenant: TenantId, query: Query, limit: int, after: Place | None) -> list[Hit]:
+    def _search(self, tenant: TenantId, query: Query, limit: int, after: Standing | None) -> list[Hit]:
         body: dict[str, Any] = {
             "query": {"bool": {"filter": [_compiled(query)]}},
             "sort": ["sent_at", "conversation", "seq"],
@@ -244,9 +244,9 @@ class OpenSearchIndex:
         return found
 
     def _drop(self, tenant: TenantId) -> None:
-        for pattern in (_months_of(tenant), _cursors_of(tenant)):
-            for index in sorted(self._client.indices.get(index=pattern, params=_SEARCHED)):
-                self._client.indices.delete(index=index, params={"ignore_unavailable": "true"})
+        """Delete by name what there is, of other versions of the tokenizer, too."""
+        for index in sorted(self._client.indices.get(index=f"muniment-{tenant.hex}-*", params=_SEARCHED)):
+            self._client.indices.delete(index=index, params={"ignore_unavailable": "true"})
 
     def _where(self, tenant: TenantId, keys: Collection[DocumentKey]) -> list[tuple[str, DocumentKey]]:
         """Return the index in which each of these documents stands."""

@@ -32,9 +32,9 @@ from services.ediscovery.domain.documents import (
     Document,
     DocumentKey,
     Hit,
-    Place,
     Put,
     Removal,
+    Standing,
     instant_of,
     microseconds_of,
     period_of,
@@ -91,9 +91,9 @@ class TantivyIndex:
         return await _answered(self._of(tenant).cursor, stream)
 
     async def search(
-        self, tenant: TenantId, query: Query, scope: Scope, limit: int, after: Place | None = None
+        self, tenant: TenantId, query: Query, scope: Scope, limit: int, after: Standing | None = None
     ) -> Sequence[Hit]:
-        """Return the first hits after a place; see the port."""
+        """Return the first hits after a standing; see the port."""
         if not 0 < limit <= MOST_HITS:
             raise ValueError(f"a page has 1 to {MOST_HITS} hits, not {limit}")
         return await _answered(self._of(tenant).search, scoped(query, scope), limit, after)
@@ -174,7 +174,7 @@ class _Tenant:
         head = self._find(_CURSORS)
         return 0 if head is None else head.cursor(stream)
 
-    def search(self, query: Query, limit: int, after: Place | None) -> list[Hit]:
+    def search(self, query: Query, limit: int, after: Standing | None) -> list[Hit]:
         found: list[Hit] = []
         for name in self._months():
             if after is None or name >= str(period_of(after.sent_at)):
@@ -328,8 +328,8 @@ class _Month:
         listed = json.loads((self.path / "meta.json").read_bytes())
         return any(segment["deletes"] for segment in listed["segments"])
 
-    def search(self, query: Query, limit: int, after: Place | None) -> list[Hit]:
-        """Return the first hits after a place.
+    def search(self, query: Query, limit: int, after: Standing | None) -> list[Hit]:
+        """Return the first hits after a standing.
 
         tantivy orders by one number, the time; hits of one time at either end of the page are all read and
         ordered here.
@@ -340,7 +340,7 @@ class _Month:
         at = microseconds_of(after.sent_at)
         same = self._search(self._all_of([compiled, self._sent(at, at + 1)]))
         later = self._all_of([compiled, self._sent(at + 1, None)])
-        found = sorted((hit for hit in same if hit.place > after), key=lambda hit: hit.place)[:limit]
+        found = sorted((hit for hit in same if hit.standing > after), key=lambda hit: hit.standing)[:limit]
         return found if len(found) == limit else found + self._ordered(later, limit - len(found))
 
     def _ordered(self, compiled: tantivy.Query, limit: int) -> list[Hit]:
@@ -350,7 +350,7 @@ class _Month:
             at = microseconds_of(last)
             found = [hit for hit in found if hit.sent_at < last]
             found += self._search(self._all_of([compiled, self._sent(at, at + 1)]))
-        return sorted(found, key=lambda hit: hit.place)[:limit]
+        return sorted(found, key=lambda hit: hit.standing)[:limit]
 
     def _search(self, compiled: tantivy.Query, limit: int | None = None) -> list[Hit]:
         searcher = self._index.searcher()

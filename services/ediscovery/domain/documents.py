@@ -19,7 +19,7 @@ class DocumentKey(NamedTuple):
     seq: int
 
 
-class Place(NamedTuple):
+class Standing(NamedTuple):
     """Where a hit stands among all hits: they are ordered by this."""
 
     sent_at: datetime
@@ -54,9 +54,9 @@ class Document:
     tokens: tuple[str, ...]
 
     @property
-    def place(self) -> Place:
+    def standing(self) -> Standing:
         """Where it stands among hits."""
-        return Place(self.sent_at, *self.key)
+        return Standing(self.sent_at, *self.key)
 
 
 class Hit(NamedTuple):
@@ -68,9 +68,9 @@ class Hit(NamedTuple):
     sender: PrincipalId | None
 
     @property
-    def place(self) -> Place:
+    def standing(self) -> Standing:
         """Where it stands among hits: the next page begins after it."""
-        return Place(self.sent_at, *self.key)
+        return Standing(self.sent_at, *self.key)
 
 
 class Put(NamedTuple):

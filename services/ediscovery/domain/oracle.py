@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from services.ediscovery.domain.documents import Document, Hit, Place, hit_of
+from services.ediscovery.domain.documents import Document, Hit, Standing, hit_of
 from services.ediscovery.domain.query import (
     And,
     Field,
@@ -46,12 +46,12 @@ def matches(query: Query, document: Document) -> bool:  # noqa: C901, PLR0911 - 
 
 
 def hits_of(
-    documents: Iterable[Document], query: Query, limit: int, after: Place | None = None
+    documents: Iterable[Document], query: Query, limit: int, after: Standing | None = None
 ) -> Sequence[Hit]:
-    """Return the first `limit` hits after the place `after`, in order."""
+    """Return the first `limit` hits after `after`, in order."""
     found = [hit_of(document) for document in documents if matches(query, document)]
-    found.sort(key=lambda hit: hit.place)
-    return [hit for hit in found if after is None or hit.place > after][:limit]
+    found.sort(key=lambda hit: hit.standing)
+    return [hit for hit in found if after is None or hit.standing > after][:limit]
 
 
 def _contains(tokens: tuple[str, ...], phrase: tuple[str, ...]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Protocol
 
 from libs.kernel.ids import TenantId
-from services.ediscovery.domain.documents import Change, Cursor, Document, DocumentKey, Hit, Place
+from services.ediscovery.domain.documents import Change, Cursor, Document, DocumentKey, Hit, Standing
 from services.ediscovery.domain.query import Query, Scope
 
 MOST_HITS = 10_000
@@ -31,9 +31,9 @@ class SearchIndex(Protocol):
         ...
 
     async def search(
-        self, tenant: TenantId, query: Query, scope: Scope, limit: int, after: Place | None = None
+        self, tenant: TenantId, query: Query, scope: Scope, limit: int, after: Standing | None = None
     ) -> Sequence[Hit]:
-        """Return the first `limit` hits (at most MOST_HITS) after the place `after`, by place.
+        """Return the first `limit` hits (at most MOST_HITS) after `after`, in order of standing.
 
         `query` is resolved. The hits are exact: the oracle gives the same.
         """

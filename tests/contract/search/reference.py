@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 
 from libs.kernel.ids import TenantId
-from services.ediscovery.domain.documents import Change, Cursor, Document, DocumentKey, Hit, Place, Put
+from services.ediscovery.domain.documents import Change, Cursor, Document, DocumentKey, Hit, Put, Standing
 from services.ediscovery.domain.oracle import hits_of
 from services.ediscovery.domain.query import Query, Scope, scoped
 
@@ -56,7 +56,7 @@ class OracleIndex:
         return self._cursors.get((tenant, stream), 0)
 
     async def search(
-        self, tenant: TenantId, query: Query, scope: Scope, limit: int, after: Place | None = None
+        self, tenant: TenantId, query: Query, scope: Scope, limit: int, after: Standing | None = None
     ) -> Sequence[Hit]:
         """Return the oracle's hits."""
         return hits_of(self._documents.get(tenant, {}).values(), scoped(query, scope), limit, after)

@@ -144,11 +144,11 @@ async def test_hits_come_in_order_of_time_conversation_and_seq_page_by_page(
     index: SearchIndex, log: Log, tenant: TenantId
 ):
     await filled(index, log, tenant, list(reversed(town())))
-    expected = sorted(map(hit_of, town()), key=lambda hit: hit.place)
+    expected = sorted(map(hit_of, town()), key=lambda hit: hit.standing)
     for size in range(1, len(expected) + 2):
         pages: list[Hit] = []
         while page := await index.search(
-            tenant, asked("a* OR NOT a*"), EVERYTHING, size, pages[-1].place if pages else None
+            tenant, asked("a* OR NOT a*"), EVERYTHING, size, pages[-1].standing if pages else None
         ):
             assert len(page) == min(size, len(expected) - len(pages))
             pages += page
