@@ -14,7 +14,7 @@ from libs.approvals.errors import NotApproved, RequestDecided, RequestNotFound
 from libs.approvals.request import Request, State, decide_request
 from libs.approvals.store import Approvals
 from libs.approvals.tables import create_approvals
-from libs.db.pool import TenantDatabase
+from libs.db.pool import TenantDatabase, Transaction
 from libs.kernel.ids import PrincipalId, TenantId
 from tests.integration.db.conftest import sample
 from tests.integration.db.sample import SampleDatabase
@@ -113,6 +113,25 @@ async def test_of_many_uses_at_once_one_counts(database: TenantDatabase, tenant:
     outcomes = await asyncio.gather(*(used(database, request) for _ in range(6)), return_exceptions=True)
     assert sum(isinstance(each, Request) for each in outcomes) == 1
     assert sum(isinstance(each, NotApproved) for each in outcomes) == 5
+
+
+@pytest.mark.planted
+async def test_a_use_that_does_not_look_again_is_caught(
+    database: TenantDatabase, tenant: TenantId, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(APPROVALS, "_use", APPROVALS._use.replace("used_at IS NULL AND", ""))
+    request = await kept(database, asked(tenant))
+    await decided(database, request, PrincipalId(uuid4()))
+    together, read = asyncio.Barrier(2), APPROVALS.get
+
+    async def read_together(tx: Transaction, tenant: TenantId, request: UUID) -> Request:
+        found = await read(tx, tenant, request)
+        await together.wait()
+        return found
+
+    monkeypatch.setattr(APPROVALS, "get", read_together)
+    outcomes = await asyncio.gather(*(used(database, request) for _ in "ab"), return_exceptions=True)
+    assert sum(isinstance(each, Request) for each in outcomes) == 2  # and one is what the store promises
 
 
 async def test_a_use_that_rolls_back_leaves_the_approval(database: TenantDatabase, tenant: TenantId):
