@@ -9,11 +9,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from redis.asyncio import Redis
 
-from libs.authn.jwks import JwksKeySource
-from libs.authn.redis_announcements import announcements_of
-from libs.authn.revocations import Announcement, RevocationFeed, RevocationView, decode_announcement
 from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
-from libs.authn.tokens import TokenVerifier
 from libs.authz.authorizer import Authorizer
 from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase, Transaction
@@ -25,6 +21,7 @@ from libs.host.background import Background
 from libs.host.clients import ServiceClient
 from libs.host.outbox import acts_routes, outbox_routes
 from libs.host.owners import gaps_of, reports_to
+from libs.host.signed_in import SignedIn
 from libs.kernel.clock import Clock, SystemClock
 from libs.kernel.denials import Denials
 from libs.kernel.errors import DomainError
@@ -74,10 +71,7 @@ class _World:
             "messaging": settings.messaging_url,
         }
         self.owners = {name: ServiceClient(url, name, signer) for name, url in urls.items()}
-        self.revocations = RevocationView(clock)
-        self.feed = RevocationFeed(
-            self.revocations, clock, subscribe=lambda: announcements_of(self.redis), poll=self._poll
-        )
+        self.signed_in = SignedIn(self.owners["keys"], self.owners["identity"], self.redis, clock)
         self.publisher = Publisher(
             self.publishing,
             self.redis,
@@ -91,15 +85,6 @@ class _World:
         self.tell_denials = TellDenials(self.registers, self.denials, self.ids)
         signs = WaitingSigns(self.metrics, settings.late_seconds)
         self.watch = WatchHolds(PostgresWaitingHolds(self.projecting), signs, clock)
-
-    async def _poll(self, after: int | None) -> Announcement:
-        params = {} if after is None else {"after": after}
-        answer = await self.owners["identity"].fetch_bytes("/internal/revocations", params)
-        return decode_announcement(answer)
-
-    async def fetch_token_keys(self) -> bytes:
-        """Return the JWK set that the keys service publishes."""
-        return await self.owners["keys"].fetch_bytes("/keys/v1/jwks.json")
 
     def projector_of(self, executor: str) -> Projector:
         """Return what takes in the confirmations of an executor."""
@@ -132,10 +117,6 @@ class _World:
         async with self.publishing.begin() as tx:
             return await tx.fetch_one("SELECT part FROM holds.outbox_head LIMIT 1") is not None
 
-    async def knows_revocations(self) -> bool:
-        """Say whether it is known which sessions were revoked."""
-        return self.revocations.is_fresh()
-
 
 def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """Return the hold service's process; it connects when it starts. `clock` stands for the machine's."""
@@ -154,7 +135,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         lifespan=_lifespan(world, background),
         readiness={
             "database": world.database_answers,
-            "revocations": world.knows_revocations,
+            "revocations": world.signed_in.is_fresh,
             "publisher and projectors": background.runs,
         },
         metrics=world.metrics,
@@ -169,18 +150,18 @@ PROCESSES: Final[Mapping[str, Callable[[Settings], FastAPI]]] = {SERVICE: build}
 def _routes_for_people(world: _World) -> list[APIRouter]:
     registers, clock, ids = world.registers, world.clock, world.ids
     access = Access(Authorizer(POLICIES), world.denials)
-    verifier = TokenVerifier(JwksKeySource(world.fetch_token_keys, clock), clock)
+    verifier, revocations = world.signed_in.verifier, world.signed_in.revocations
     release = ReleaseHold(registers, access, clock, ids)
     return [
         hold_routes(
             verifier=verifier,
-            revocations=world.revocations,
+            revocations=revocations,
             place=PlaceHold(registers, access, clock, ids),
             read=ReadHolds(registers, access),
             release=release,
             clock=clock,
         ),
-        approval_routes(PREFIX, verifier=verifier, revocations=world.revocations, desk=release, clock=clock),
+        approval_routes(PREFIX, verifier=verifier, revocations=revocations, desk=release, clock=clock),
     ]
 
 
@@ -199,7 +180,7 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
             stack.push_async_callback(world.end_denials)
             await stack.enter_async_context(background)
             background.keep(world.publisher.run)
-            background.keep(world.feed.run)
+            background.keep(world.signed_in.run)
             for executor in EXECUTORS:
                 background.keep(world.projector_of(executor).run)
             background.every(lambda: _DENIALS_SECONDS, world.tell_denials)

@@ -14,8 +14,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where the service's own PostgreSQL is, as the role keys_app."""
     database_publisher: Secret
     """The same, as the role keys_publisher."""
+    database_projector: Secret
+    """The same, as the role keys_projector, which takes in the holds of all tenants."""
     redis: Secret
     """Where the streams are: a URL for redis-py."""
+    holds_url: str
+    """Of the hold service, whose holds this service preserves the keys of."""
     vault_url: str
     vault_role_id: str
     vault_secret_id: Secret

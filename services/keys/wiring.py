@@ -1,6 +1,7 @@
 """How the key service is put together."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
@@ -8,13 +9,18 @@ from typing import Final
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
-from libs.authn.service_tokens import ServiceTokenVerifier, public_key_of
+from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier, public_key_of
+from libs.barrier.door import SOURCE, hold_door
+from libs.contracts.holds import KeysGenerationConfirmed
 from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase
+from libs.events.projector import Projector
 from libs.events.publisher import Publisher
 from libs.host.app import Lifespan, create_app
-from libs.host.background import Background
+from libs.host.background import Background, Run
+from libs.host.clients import ServiceClient
 from libs.host.outbox import acts_routes, outbox_routes
+from libs.host.owners import gaps_of, reports_to
 from libs.kernel.clock import Clock, SystemClock
 from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
@@ -49,11 +55,27 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
 
     database = TenantDatabase(settings.database, SERVICE)
     publishing = CrossingDatabase(settings.database_publisher, f"{SERVICE}-publisher", by_key=True)
+    projecting = CrossingDatabase(settings.database_projector, f"{SERVICE}-projector", 2, by_key=True)
     redis = Redis.from_url(settings.redis.reveal())
+    seed = base64.b64decode(settings.service_key.reveal(), validate=True)
+    holds = ServiceClient(settings.holds_url, SOURCE, ServiceTokenSigner(SERVICE, seed, clock, ids))
     vault = TransitVault(_vault_access_of(settings), clock, metrics)
     keystore = PostgresKeystore(database, clock, ids, tracing)
     publisher = Publisher(
         publishing, redis, SERVICE, consumers=CONSUMERS[SERVICE], clock=clock, metrics=metrics
+    )
+
+    projector = Projector(
+        SERVICE,
+        SOURCE,
+        schema=SERVICE,
+        database=projecting,
+        redis=redis,
+        apply=hold_door(SERVICE, KeysGenerationConfirmed, clock, ids),
+        fetch_gap=gaps_of(holds),
+        report_cursors=reports_to(holds),
+        clock=clock,
+        metrics=metrics,
     )
 
     obtain_deks = ObtainDeks(keystore, vault, ids, randomness)
@@ -75,8 +97,17 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
             outbox_routes(SERVICE, publishing, verifier),
         ],
         problems=PROBLEMS,
-        lifespan=_lifespan((database, publishing), redis, vault, publisher, background),
-        readiness={"database": keystore.answers, "vault": vault.answers, "publisher": background.runs},
+        lifespan=_lifespan(
+            (database, publishing, projecting),
+            (redis.aclose, holds.close, vault.close),
+            (publisher.run, projector.run),
+            background,
+        ),
+        readiness={
+            "database": keystore.answers,
+            "vault": vault.answers,
+            "publisher and projector": background.runs,
+        },
         metrics=metrics,
         tracing=tracing,
         ids=ids,
@@ -87,13 +118,12 @@ PROCESSES: Final[Mapping[str, Callable[[Settings], FastAPI]]] = {SERVICE: build}
 
 
 def _lifespan(
-    pools: tuple[TenantDatabase, CrossingDatabase],
-    redis: Redis,
-    vault: TransitVault,
-    publisher: Publisher,
+    pools: Sequence[TenantDatabase | CrossingDatabase],
+    closing: Sequence[Callable[[], Awaitable[None]]],
+    steady: Sequence[Run],
     background: Background,
 ) -> Lifespan:
-    """Return what happens around serving: connect, publish, and let go of everything in reverse order."""
+    """Return what happens around serving: connect, run what is `steady`, let go in reverse order."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -101,10 +131,11 @@ def _lifespan(
             for pool in pools:
                 await pool.open()
                 stack.push_async_callback(pool.close)
-            stack.push_async_callback(redis.aclose)
-            stack.push_async_callback(vault.close)
+            for close in closing:
+                stack.push_async_callback(close)
             await stack.enter_async_context(background)
-            background.keep(publisher.run)
+            for run in steady:
+                background.keep(run)
             yield
 
     return lifespan

@@ -24,6 +24,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where streams and Pub/Sub are: a URL for redis-py."""
     keys_url: str
     identity_url: str
+    holds_url: str
+    """Of the hold service, whose holds messaging-relay takes in."""
     service_key: Secret
     """Base64 of this service's raw Ed25519 seed."""
     peer_keys: dict[str, str]

@@ -23,7 +23,9 @@ from libs.authn.revocations import (
 from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
 from libs.authn.tokens import TokenVerifier
 from libs.authz.authorizer import Authorizer
+from libs.barrier.door import SOURCE, hold_door
 from libs.contracts.asyncapi import asyncapi_document
+from libs.contracts.holds import MessagingGenerationConfirmed
 from libs.contracts.socket import CloseCode
 from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase
@@ -254,32 +256,41 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
 
 
 def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
-    """Return the relay: it publishes messaging's outbox, and projects identity's directory."""
+    """Return the relay: it publishes messaging's outbox, and projects identity's directory and the holds."""
     clock = clock or SystemClock()
     ids = SystemIds(clock, SystemRandomness())
     metrics = Metrics("messaging-relay")
     background = Background()
     redis = Redis.from_url(settings.redis.reveal())
-    identity_service = ServiceClient(
-        settings.identity_url, "identity", ServiceTokenSigner(SERVICE, _seed_of(settings), clock, ids)
-    )
+    signer = ServiceTokenSigner(SERVICE, _seed_of(settings), clock, ids)
+    owners = {
+        source: ServiceClient(url, source, signer)
+        for source, url in {"identity": settings.identity_url, SOURCE: settings.holds_url}.items()
+    }
     publishing = CrossingDatabase(settings.database_publisher, "messaging-publisher", by_key=True)
     projecting = CrossingDatabase(settings.database_projector, "messaging-projector", by_key=True)
     publisher = Publisher(
         publishing, redis, SERVICE, consumers=CONSUMERS[SERVICE], clock=clock, metrics=metrics
     )
-    projector = Projector(
-        SERVICE,
-        "identity",
-        schema=SERVICE,
-        database=projecting,
-        redis=redis,
-        apply=one_by_one(directory_door(PostgresPrincipals)),
-        fetch_gap=gaps_of(identity_service),
-        report_cursors=reports_to(identity_service),
-        clock=clock,
-        metrics=metrics,
-    )
+    doors = {
+        "identity": one_by_one(directory_door(PostgresPrincipals)),
+        SOURCE: hold_door(SERVICE, MessagingGenerationConfirmed, clock, ids),
+    }
+    projectors = [
+        Projector(
+            SERVICE,
+            source,
+            schema=SERVICE,
+            database=projecting,
+            redis=redis,
+            apply=door,
+            fetch_gap=gaps_of(owners[source]),
+            report_cursors=reports_to(owners[source]),
+            clock=clock,
+            metrics=metrics,
+        )
+        for source, door in doors.items()
+    ]
     months = PostgresMonths(publishing)
 
     async def housekeeping() -> None:
@@ -292,11 +303,13 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
             for pool in (publishing, projecting):
                 await pool.open()
                 stack.push_async_callback(pool.close)
-            stack.push_async_callback(identity_service.close)
+            for owner in owners.values():
+                stack.push_async_callback(owner.close)
             stack.push_async_callback(redis.aclose)
             await stack.enter_async_context(background)
             background.keep(publisher.run)
-            background.keep(projector.run)
+            for projector in projectors:
+                background.keep(projector.run)
             background.every(lambda: _HOUSEKEEPING_SECONDS, housekeeping)
             yield
 
@@ -312,7 +325,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
         ],
         problems=PROBLEMS,
         lifespan=lifespan,
-        readiness={"publisher and projector": background.runs},
+        readiness={"publisher and projectors": background.runs},
         metrics=metrics,
         ids=ids,
     )

@@ -32,12 +32,13 @@ from libs.kernel.randomness import Randomness
 from libs.kernel.secrets import Secret
 from services.runner.errors import AlreadyRunning, NotRunning, RunnerError
 
-SERVICES = ("audit", "identity", "keys", "messaging")
-PROCESSES = ("keys", "identity", "messaging-relay", "audit")
+SERVICES = ("audit", "holds", "identity", "keys", "messaging")
+PROCESSES = ("keys", "identity", "holds", "messaging-relay", "audit")
 """The processes of which there is one each; gateways come beside them."""
 OPERATOR = "operator"
 DATABASES: Mapping[str, str] = {
     "audit": "muniment",
+    "holds": "muniment",
     "identity": "muniment",
     "messaging": "muniment",
     "keys": "keys",
@@ -289,6 +290,7 @@ def _engines_of(layout: Layout, plan: Plan, vault_ports: tuple[int, int]) -> Eng
         "/keys/v1": (layout.address("keys"),),
         "/messaging/v1": gateways,
         "/audit/v1": (layout.address("audit"),),
+        "/holds/v1": (layout.address("holds"),),
     }
     return Engines(
         postgres=PostgresServer(

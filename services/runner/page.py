@@ -9,6 +9,7 @@ SHOWN = (
     ("Messaging", "/messaging/v1", "Conversations, the log, sockets, receipts and sync."),
     ("Identity", "/identity/v1", "Tenants, people, sessions, devices and roles; SCIM under /scim/v2."),
     ("Keys", "/keys/v1", "Envelope encryption: who may unwrap what, and the public keys."),
+    ("Holds", "/holds/v1", "What must be preserved: placed, confirmed by who destroys, in force, released."),
     ("Audit", "/audit/v1", "The log of every act: tiles, checkpoints, proofs, search and evidence."),
 )
 

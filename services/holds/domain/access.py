@@ -1,9 +1,9 @@
 """Who may know of a hold, and do something with it: the words of the policies."""
 
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
-from libs.kernel.ids import PrincipalId, TenantId
+from libs.kernel.actors import Actor, Facts
+from libs.kernel.ids import TenantId
 from services.holds.domain.holds import Hold
 
 PLACE: Final = "PlaceHold"
@@ -12,31 +12,6 @@ READ_REASON: Final = "ReadHoldReason"
 READ_GENERATION: Final = "ReadHoldGeneration"
 REQUEST_RELEASE: Final = "RequestRelease"
 DECIDE_RELEASE: Final = "DecideRelease"
-
-
-class Actor(Protocol):
-    """A principal acting in a session; the verified access token's actor is one."""
-
-    @property
-    def tenant(self) -> TenantId:
-        """The tenant."""
-
-    @property
-    def principal(self) -> PrincipalId:
-        """The person."""
-
-    @property
-    def roles(self) -> frozenset[str]:
-        """The roles."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is acted on: its kind, its tenant, and the names of the facts that hold of it."""
-
-    kind: str
-    tenant: TenantId
-    holding: frozenset[str] = frozenset()
 
 
 def facts_of(hold: Hold, actor: Actor) -> Facts:

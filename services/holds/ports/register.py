@@ -9,16 +9,7 @@ from uuid import UUID
 from libs.approvals.request import Request
 from libs.kernel.denials import Denial
 from libs.kernel.ids import PrincipalId, TenantId
-from services.holds.domain.access import Actor, Facts
 from services.holds.domain.holds import Hold, Progress, Release, Standing
-
-
-class Permissions(Protocol):
-    """Decides by the policies."""
-
-    def allows(self, actor: Actor, action: str, resource: Facts) -> bool:
-        """Return whether `actor` may do `action` to `resource`."""
-        ...
 
 
 class Outgoing(Protocol):

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from libs.kernel.actors import Actor, Permissions
 from libs.kernel.denials import Denials
-from services.holds.domain.access import PLACE, READ, READ_GENERATION, Actor, any_hold, facts_of, organisation
+from services.holds.domain.access import PLACE, READ, READ_GENERATION, any_hold, facts_of, organisation
 from services.holds.domain.errors import HoldNotFound
 from services.holds.domain.holds import Standing
-from services.holds.ports.register import Permissions, Register
+from services.holds.ports.register import Register
 
 
 @dataclass(frozen=True, slots=True)

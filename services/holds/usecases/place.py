@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from libs.kernel.actors import Actor
 from libs.kernel.clock import Clock
 from libs.kernel.ids import Ids
-from services.holds.domain.access import Actor
 from services.holds.domain.errors import HoldConflict
 from services.holds.domain.holds import Hold, Standing, Terms, decide_terms
 from services.holds.ports.register import Registers

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from libs.approvals.request import Request
-from services.holds.domain.access import READ, READ_REASON, Actor
+from libs.kernel.actors import Actor
+from services.holds.domain.access import READ, READ_REASON
 from services.holds.domain.holds import Progress, Standing
 from services.holds.ports.register import Registers
 from services.holds.usecases.access import Access

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from libs.approvals.errors import RequestNotFound
 from libs.approvals.request import Request, State, decide_request
+from libs.kernel.actors import Actor
 from libs.kernel.clock import Clock
 from libs.kernel.ids import Ids
-from services.holds.domain.access import DECIDE_RELEASE, READ_REASON, REQUEST_RELEASE, Actor
+from services.holds.domain.access import DECIDE_RELEASE, READ_REASON, REQUEST_RELEASE
 from services.holds.domain.errors import HoldEnded, HoldNotFound, ReleasePending
 from services.holds.domain.holds import RELEASE, Release, Standing, digest_of_release
 from services.holds.ports.register import Outgoing, Register, Registers

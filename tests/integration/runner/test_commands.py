@@ -42,6 +42,8 @@ def settings_file(folder: Path) -> Path:
         "listen": "unix:/tmp/keys",
         "database": "postgresql://keys_app:pa55word-of-app@/keys",
         "database_publisher": "postgresql://keys_publisher:pa55word-of-publisher@/keys",
+        "database_projector": "postgresql://keys_projector:pa55word-of-projector@/keys",
+        "holds_url": "unix:/tmp/holds",
         "redis": "unix:///tmp/valkey?password=pa55word-of-valkey",
         "vault_url": "http://127.0.0.1:1",
         "vault_role_id": "role",

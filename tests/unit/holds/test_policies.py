@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from libs.authz.authorizer import Authorizer
+from libs.kernel.actors import Facts
 from libs.kernel.ids import PrincipalId, TenantId
 from services.holds.domain.access import (
     DECIDE_RELEASE,
@@ -15,7 +16,6 @@ from services.holds.domain.access import (
     READ_GENERATION,
     READ_REASON,
     REQUEST_RELEASE,
-    Facts,
 )
 
 ROLES = (

@@ -50,11 +50,13 @@ ENVIRONMENT = {
     "MUNIMENT_KEYS_LISTEN": "unix:/run/keys",
     "MUNIMENT_KEYS_DATABASE": "postgresql://a",
     "MUNIMENT_KEYS_DATABASE_PUBLISHER": "postgresql://b",
+    "MUNIMENT_KEYS_DATABASE_PROJECTOR": "postgresql://c",
+    "MUNIMENT_KEYS_HOLDS_URL": "unix:/run/holds",
     "MUNIMENT_KEYS_REDIS": "unix:///valkey",
     "MUNIMENT_KEYS_VAULT_URL": "http://127.0.0.1:8200",
     "MUNIMENT_KEYS_VAULT_ROLE_ID": "role",
     "MUNIMENT_KEYS_VAULT_SECRET_ID": "secret",
-    "MUNIMENT_KEYS_SERVICE_KEY": "c2VlZA==",
+    "MUNIMENT_KEYS_SERVICE_KEY": "c2VlZC4uLi4uLi4uLi4uLi4uLi4uLi4uLi4uLi4uLi4=",
     "MUNIMENT_KEYS_PEER_KEYS": '{"identity": "x"}',
 }
 
