@@ -1,8 +1,8 @@
-"""Checks evidence off line: a bundle, a log in a folder, or a folder of several of them."""
+"""Checks evidence off line: a bundle, a log or a production in a folder, or a folder of several of them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from libs.evidence.errors import EvidenceRefused, LogRefused
 from libs.evidence.folder import CHECKPOINT, DETAILS, FolderSource
 from libs.evidence.leaf import Leaf
 from libs.evidence.log import refuse_forks, trusted_checkpoint, verify_log
+from libs.evidence.production.verify import is_production, verify_production
 from libs.evidence.proofs import (
     included_leaf,
     leaf_of_log,
@@ -23,7 +24,7 @@ from libs.evidence.proofs import (
     shown_detail,
     shown_metadata,
 )
-from libs.evidence.trust import Trust, log_of
+from libs.evidence.trust import Trust, log_of, origin_of
 from libs.merkle.checkpoint import Checkpoint
 from libs.merkle.hashing import HASH_BYTES, leaf_hash
 from libs.merkle.verify import verify_consistency, verify_inclusion, verify_range
@@ -35,7 +36,11 @@ TRUST = "trust.json"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What holds: `entries` of the log `origin`, up to its `size` and `root`; `says` in sentences."""
+    """What holds: `entries` of the log `origin`, up to its `size` and `root`; `says` in sentences.
+
+    Of a production that no checkpoint is shown for, `size` is 0 and `root` empty. `proved` and `attested`
+    count its entries: those that the log proves, and those of which its signature alone speaks.
+    """
 
     kind: str
     origin: str
@@ -43,9 +48,13 @@ class Report:
     root: bytes
     entries: int
     says: tuple[str, ...]
+    proved: Mapping[str, int] = field(default_factory=dict)
+    attested: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for a program."""
+        counted = {"proved": dict(self.proved), "attested": dict(self.attested)}
+        classes = counted if self.proved or self.attested else {}
         return {
             "kind": self.kind,
             "origin": self.origin,
@@ -53,16 +62,15 @@ class Report:
             "root": encoded(self.root),
             "entries": self.entries,
             "says": list(self.says),
+            **classes,
         }
 
 
 def verify_path(path: Path, trust: Trust) -> Report:
     """Return what the evidence at `path` shows. Raises EvidenceRefused for what does not hold."""
-    if _is_log(path):
-        return _verify_folder(path, trust)
-    if path.is_dir():
+    if path.is_dir() and not (is_production(path) or _is_log(path)):
         return _verify_several(path, trust)
-    return verify_bundle(_read(path), trust)
+    return _verify_one(path, trust)[0]
 
 
 def verify_bundle(data: bytes, trust: Trust) -> Report:
@@ -96,6 +104,40 @@ def _verify_folder(path: Path, trust: Trust) -> Report:
     if beside.compared:
         says.append(f"The details of {beside.compared} entries are those that were committed.")
     return Report("log", found.origin, found.size, found.root, found.size, tuple(says))
+
+
+def _verify_production(path: Path, trust: Trust) -> tuple[Report, list[Checkpoint]]:
+    found = verify_production(path, trust)
+    manifest, checkpoint = found.manifest, found.checkpoint
+    counts = manifest.counts
+    became = f"{counts.produced} produced, {sum(counts.excluded.values())} excluded, {counts.errors} in error"
+    signed = f"Production {manifest.production} is as it was signed"
+    says = [f"{signed}: {counts.in_scope} entries in scope, {became}."]
+    if found.complete_as_of is not None:
+        says.append(
+            "Proved: no conversation and no entry of the scope is left out, "
+            f"as of {found.complete_as_of.isoformat()}."
+        )
+    else:
+        says.append("Nothing shows whether anything was left out.")
+    says.append(f"Proved by the log: {_counted(found.proved)}. Attested alone: {_counted(found.attested)}.")
+    origin = origin_of(trust.instance, manifest.tenant) if checkpoint is None else checkpoint.origin
+    size, root = (0, b"") if checkpoint is None else (checkpoint.size, checkpoint.root)
+    report = Report(
+        "production",
+        origin,
+        size,
+        root,
+        counts.in_scope,
+        tuple(says),
+        found.proved,
+        found.attested,
+    )
+    return report, [] if checkpoint is None else [checkpoint]
+
+
+def _counted(classes: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in classes.items()) or "nothing"
 
 
 class _Details:
@@ -135,11 +177,11 @@ class _Details:
 
 
 def _verify_several(path: Path, trust: Trust) -> Report:
-    """Check every bundle and every log of a folder, and that no two of their checkpoints are of a fork."""
+    """Check all evidence of a folder, and that no two of its checkpoints are of a fork."""
     reports: list[Report] = []
     checkpoints: list[tuple[str, Checkpoint]] = []
     for one in sorted(path.iterdir()):
-        if not (_is_log(one) or (one.suffix == ".json" and one.name != TRUST)):
+        if not (is_production(one) or _is_log(one) or (one.suffix == ".json" and one.name != TRUST)):
             continue
         try:
             report, found = _verify_one(one, trust)
@@ -161,7 +203,9 @@ def _is_log(path: Path) -> bool:
 
 
 def _verify_one(path: Path, trust: Trust) -> tuple[Report, list[Checkpoint]]:
-    """Check a log in a folder, or a bundle in a file."""
+    """Check a production or a log in a folder, or a bundle in a file."""
+    if is_production(path):
+        return _verify_production(path, trust)
     if not _is_log(path):
         return _verify_bundle(_read(path), trust)
     report = _verify_folder(path, trust)

@@ -1,0 +1,222 @@
+"""What goes into a production comes out of its files: every entry, in order, byte for byte."""
+
+import gzip
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from libs.evidence.production.manifest import Bates, Format
+from libs.evidence.production.readback import ReadBack, read_back
+from services.ediscovery.domain.productions.items import (
+    Conversation,
+    File,
+    Item,
+    Kind,
+    Numbered,
+    Person,
+    Produced,
+)
+from services.ediscovery.domain.productions.produce import Producer, writer_of
+from services.ediscovery.domain.productions.rsmf import manifest_of
+from services.ediscovery.domain.productions.rsmf_rules import judge_rsmf
+from tests.unit.evidence.logs import START
+from tests.unit.productions.made import BATES, DOMAIN, ODD, PEOPLE, TALKS, Said, conversation, talk
+
+SAMPLE = Path(__file__).parents[4] / "shared/data/corpus/ubuntu-irc-sample.jsonl.gz"
+HEADERS = {"Message", "Date", "From", "To", "Subject", "MIME", "Content", "X"}
+FORMATS = st.sampled_from(Format)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+
+
+def files_of(
+    form: Format, items: Iterable[Item], part_entries: int = 4, bates: Bates | None = BATES
+) -> list[File]:
+    producer = Producer(writer_of(form, DOMAIN), bates, part_entries=part_entries)
+    return [file for item in items for file in producer.feed(item)] + producer.flush()
+
+
+def shown_in(form: Format, files: Iterable[File]) -> list[ReadBack]:
+    data = [file for file in files if file.path.startswith("data/")]
+    return [entry for file in data for entry in read_back(form, file.data, file.path)]
+
+
+def as_shown(item: Produced) -> ReadBack:
+    return ReadBack(item.conversation.id, item.seq, item.sent_at, item.sender, item.body)
+
+
+def entries_of(talks: Iterable[Sequence[Said]]) -> list[Produced]:
+    return [entry.produced(None) for entries in talks for entry in entries]
+
+
+@pytest.mark.parametrize("form", Format)
+def test_odd_texts_come_back_as_they_were(form: Format):
+    items = entries_of(TALKS)
+    assert {item.body.decode() for item in items if item.body is not None} >= set(ODD)
+    assert shown_in(form, files_of(form, items)) == [as_shown(item) for item in items]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    FORMATS,
+    st.lists(st.tuples(TEXT, st.integers(0, 30), TEXT), min_size=1, max_size=12),
+    st.integers(1, 6),
+    TEXT,
+)
+def test_whatever_is_said_comes_back_as_it_was(
+    form: Format, said: list[tuple[str, int, str]], part_entries: int, name: str
+):
+    people = tuple(Person(UUID(int=number + 1), name) for number, (_, _, name) in enumerate(said))
+    about = Conversation(UUID(int=0x200), "group", name, people)
+    items = [
+        Produced(
+            about,
+            seq,
+            list(Kind)[hours % len(Kind)],
+            UUID(int=seq),
+            START + timedelta(hours=hours),
+            people[hours % len(people)].id,
+            text.encode(),
+            audience=tuple(person.id for person in people),
+            parent=UUID(int=max(seq - 1, 1)),
+        )
+        for seq, (text, hours, _) in enumerate(said, 1)
+    ]
+    files = files_of(form, items, part_entries)
+    assert shown_in(form, files) == [as_shown(item) for item in items]
+    if form is Format.RSMF:
+        for file in files:
+            if file.path.endswith(".rsmf"):
+                verdict = judge_rsmf(file.data)
+                assert (verdict.errors, verdict.warnings) == ([], [])
+
+
+@pytest.mark.parametrize("form", [Format.JSONL, Format.EML, Format.EML_DAY])
+@given(body=st.binary(max_size=200))
+@settings(max_examples=30, deadline=None)
+def test_bytes_that_are_no_text_come_back_as_they_were(form: Format, body: bytes):
+    items = entries_of([talk(conversation(1), [body])])
+    assert shown_in(form, files_of(form, items)) == [as_shown(item) for item in items]
+
+
+def test_bytes_that_are_no_text_are_an_error_in_a_format_of_texts():
+    files = files_of(Format.RSMF, entries_of([talk(conversation(1), [b"\xff", b"text"])]), 10)
+    errors = [json.loads(file.data) for file in files if file.path.startswith("errors/")]
+    assert [(each["seq"], each["reason"]) for each in errors] == [("2", "not-text")]
+    assert [entry.seq for entry in shown_in(Format.RSMF, files)] == [1, 3]
+
+
+@pytest.mark.parametrize("form", [Format.EML, Format.EML_DAY, Format.RSMF])
+def test_nothing_that_people_choose_can_begin_a_header(form: Format):
+    evil = "x\r\nBcc: everybody@example.com\r\n\r\n<b>\0"
+    about = Conversation(UUID(int=7), "group", evil, (Person(UUID(int=1), evil, f"a@b.example\r\n{evil}"),))
+    for file in files_of(form, entries_of([talk(about, [evil.encode()])])):
+        if file.path.startswith("data/"):
+            mail = message_from_bytes(file.data, policy=policy.default)
+            assert mail["Bcc"] is None
+            assert {name.split("-")[0] for name in mail} <= HEADERS
+            assert file.data.isascii()
+            assert all(len(line) <= 998 for line in file.data.split(b"\r\n"))
+
+
+def test_a_mail_has_the_same_id_in_every_production_and_no_other_has_it():
+    ids = []
+    for bates in (BATES, None):
+        files = files_of(Format.EML, entries_of(TALKS), bates=bates)
+        ids.append(
+            [
+                str(message_from_bytes(file.data)["Message-ID"])
+                for file in files
+                if file.path.startswith("data/")
+            ]
+        )
+    assert ids[0] == ids[1]
+    assert len(set(ids[0])) == len(ids[0])
+
+
+def revised(seq: int, kind: Kind, body: bytes | None, **more: Any) -> Produced:
+    fields: dict[str, Any] = {"parent": UUID(int=1), "message": UUID(int=1), "revision": seq - 1, **more}
+    return Produced(
+        conversation(1),
+        seq,
+        kind,
+        sent_at=START + timedelta(minutes=seq),
+        sender=PEOPLE[0].id,
+        body=body,
+        audience=(PEOPLE[0].id, PEOPLE[1].id),
+        **fields,
+    )
+
+
+@pytest.mark.parametrize("form", Format)
+def test_edits_retractions_and_reactions_come_back_each_in_its_place(form: Format):
+    items = [
+        revised(1, Kind.MESSAGE, b"first", parent=None),
+        revised(2, Kind.REVISION, b"second", previous=b"first"),
+        revised(3, Kind.REACTION, "👍".encode(), message=UUID(int=3)),
+        revised(4, Kind.REACTION, "👍".encode(), message=UUID(int=4)),
+        revised(5, Kind.RETRACTION, None),
+    ]
+    files = files_of(form, items, 10)
+    assert shown_in(form, files) == [as_shown(item) for item in items]
+
+
+def test_an_rsmf_file_says_what_later_entries_say_of_a_message():
+    items = [
+        revised(1, Kind.MESSAGE, b"first", parent=None),
+        revised(2, Kind.REVISION, b"second", previous=b"first"),
+        revised(3, Kind.REACTION, "👍".encode(), message=UUID(int=3)),
+        revised(4, Kind.RETRACTION, None),
+    ]
+    message, edit, _, _ = manifest_of([Numbered(item, None) for item in items], [])["events"]
+    assert message["deleted"]
+    assert message["body"] == "first"
+    assert message["reactions"] == [{"value": "👍", "count": 1, "participants": [str(PEOPLE[0].id)]}]
+    assert [(each["previous"], each["new"]) for each in edit["edits"]] == [("first", "second")]
+    assert edit["parent"] == message["id"]
+
+
+def sample_entries() -> list[Produced]:
+    """Return the corpus sample as conversations of a channel and day."""
+    found: list[Produced] = []
+    about, seq, before = conversation(1), 0, ""
+    people: dict[str, Person] = {}
+    with gzip.open(SAMPLE, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            if row["date"] != before:
+                before, seq = row["date"], 0
+                about = Conversation(UUID(int=about.id.int + 1), "import", row["channel"], ())
+            seq += 1
+            nick = people.setdefault(row["nick"], Person(UUID(int=0x10000 + len(people)), "pseudonym"))
+            sent_at = datetime.fromisoformat(f"{row['date']}T{row['time']}:00+00:00")
+            found.append(
+                Produced(
+                    about,
+                    seq,
+                    Kind.MESSAGE,
+                    UUID(int=len(found)),
+                    sent_at,
+                    nick.id,
+                    row["text"].encode(),
+                    audience=(nick.id,),
+                )
+            )
+    return found
+
+
+@pytest.mark.skipif(not SAMPLE.exists(), reason="the corpus sample is not beside this checkout")
+@pytest.mark.parametrize("form", Format)
+def test_a_corpus_comes_back_as_it_was(form: Format):
+    items = sample_entries()
+    shown = shown_in(form, files_of(form, items, 1_000))
+    assert len(shown) == len(items) == 21_747
+    assert shown == [as_shown(item) for item in items]
+    assert sum(len(entry.body or b"") for entry in shown) == sum(len(item.body or b"") for item in items)
