@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from services.runner.demo.script import OWN_CORPUS, Row, person_of, read_script, script_of
+from services.runner.corpus import Row
+from services.runner.demo.script import OWN_CORPUS, person_of, read_script, script_of
 from services.runner.errors import RunnerError
 
 ROWS = [
