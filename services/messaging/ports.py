@@ -1,15 +1,18 @@
 """What messaging's use cases need of the world, each as the smallest contract that serves them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from libs.approvals.request import Request
+from libs.disposition.claims import Hold
+from libs.disposition.classes import DispositionClass
 from libs.kernel.denials import Denial
 from libs.kernel.ids import ConversationId, DekId, DeviceId, MessageId, PrincipalId, TenantId
 from services.messaging.domain.commits import Leaf
+from services.messaging.domain.dispositions import Place, Sampled, Tally
 from services.messaging.domain.entries import (
     ClientKey,
     ConversationKey,
@@ -444,4 +447,66 @@ class RequestsDesk(Protocol):
         self, tenant: TenantId, request: UUID, approver: PrincipalId, digest: bytes, *, approves: bool
     ) -> Request:
         """Approve or refuse a request and tell the audit log, in one transaction."""
+        ...
+
+
+class OrderedDisposition(Protocol):
+    """An order as it came; `libs.contracts.retention` has its event."""
+
+    @property
+    def name(self) -> str:
+        """The event's name."""
+        ...
+
+
+class OpenOrder(Protocol):
+    """One order that is being answered, in a transaction of its tenant that commits with the answer."""
+
+    @property
+    def order(self) -> OrderedDisposition:
+        """The order."""
+        ...
+
+    async def generation(self) -> int:
+        """Return the generation of the tenant's holds, which stays until the commit: call it first."""
+        ...
+
+    async def holds(self) -> list[Hold]:
+        """Return the holds of that generation."""
+        ...
+
+    async def types_of(self, conversations: Collection[UUID]) -> dict[UUID, str]:
+        """Return the type of each of these conversations that exists."""
+        ...
+
+    async def tally(self, classes: Sequence[DispositionClass]) -> list[Tally]:
+        """Return what the classes hold, by their places in the sequence."""
+        ...
+
+    async def sampled(self, places: Sequence[Place]) -> list[Sampled]:
+        """Return these items as their own decision needs them."""
+        ...
+
+    async def answer(self, event: OrderedDisposition) -> None:
+        """Keep that the order is answered, and publish the answer: the last act of the transaction."""
+        ...
+
+
+class DispositionOrders(Protocol):
+    """The orders that wait for messaging's answer."""
+
+    async def waiting(self) -> list[tuple[TenantId, UUID]]:
+        """Return them, each tenant's oldest first. Raises LogUnavailable."""
+        ...
+
+    def open(self, tenant: TenantId, order: UUID) -> AbstractAsyncContextManager[OpenOrder | None]:
+        """Open one; None if somebody else answers it, or has. Raises LogUnavailable."""
+        ...
+
+
+class ReceivedOrders(Protocol):
+    """Takes orders in, within the transaction of a projector."""
+
+    async def add(self, tenant: TenantId, order: UUID, event: OrderedDisposition, at: datetime) -> None:
+        """Keep an order; a repeat changes nothing."""
         ...

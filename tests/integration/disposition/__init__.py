@@ -1,0 +1,1 @@
+"""Orders of disposition, answered over a real log."""
