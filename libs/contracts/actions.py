@@ -75,12 +75,16 @@ _ALL = (
     Action("retention.order.issued", LEGAL, "a disposition was ordered, or tried out"),
     Action("retention.order.answered", LEGAL, "an executor said what it found due"),
     Action("retention.access.denied", OPERATIONS, "acts were denied, told of by actor, act and minute"),
-    Action("audit.log.read", OPERATIONS, "somebody read leaves, tiles or proofs, told of by reader and minute"),
+    Action(
+        "audit.log.read", OPERATIONS, "somebody read leaves, tiles or proofs, told of by reader and minute"
+    ),
     Action("audit.entries.searched", OPERATIONS, "somebody searched the log"),
     Action("audit.evidence.taken", OPERATIONS, "somebody took evidence out of the log"),
     Action("audit.access.denied", OPERATIONS, "reads of the log were denied, told of by actor and minute"),
     Action("holds.hold.placed", LEGAL, "counsel ordered that something be preserved"),
-    Action("holds.hold.in-force", LEGAL, "every executor confirmed a hold: nothing that it covers is destroyed"),
+    Action(
+        "holds.hold.in-force", LEGAL, "every executor confirmed a hold: nothing that it covers is destroyed"
+    ),
     Action("holds.hold.release-requested", LEGAL, "somebody asked for the end of a hold"),
     Action("holds.hold.release-approved", LEGAL, "somebody else approved the end of a hold"),
     Action("holds.hold.release-refused", LEGAL, "somebody else refused the end of a hold"),

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from services.runner.demo import direct
 from services.runner.corpus import Row
+from services.runner.demo import direct
 from services.runner.demo.command import run_demo
 from services.runner.demo.perform import Outcome, count_stored, perform
 from services.runner.demo.script import read_script, script_of
