@@ -22,8 +22,9 @@ from tests.support.town import Town
 
 pytestmark = pytest.mark.xdist_group("faults")
 
+KILLED: Final = ("audit", "messaging-relay", "identity", "keys", "holds", "valkey")
 HARMS: Final[dict[str, Harm]] = {
-    **{f"{name} killed": killed(name) for name in ("audit", "messaging-relay", "identity", "keys", "valkey")},
+    **{f"{name} killed": killed(name) for name in KILLED},
     "valkey flushed": flushed,
 }
 """Whoever takes facts in, whoever publishes them, and what lies between."""
