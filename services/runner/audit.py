@@ -28,13 +28,17 @@ def reconcile(data: Path, *, as_json: bool = False) -> int:
 
 
 def _refusal_of(counted: Mapping[str, Any]) -> str | None:
-    """Return what is wrong, in one sentence; None when every act has its entry."""
+    """Return what is wrong, a sentence to each kind of it; None when every act has its entry."""
+    wrong = []
     if counted["disagreements"]:
-        return f"Acts and entries disagree: {'; '.join(map(_disagreement, counted['disagreements']))}."
+        wrong.append(f"Acts and entries disagree: {'; '.join(map(_disagreement, counted['disagreements']))}.")
     if not counted["settled"]:
-        waits = ", ".join(f"{source} is {why}" for source, why in sorted(counted["unsettled"].items()))
-        return f"It cannot be said yet whether acts and entries agree ({waits}); ask again."
-    return None
+        waits = [f"{source} is {why}" for source, why in sorted(counted["unsettled"].items())]
+        waits += [f"the log of {tenant} is {why}" for tenant, why in sorted(counted["left_out"].items())]
+        wrong.append(
+            f"It cannot be said yet whether all acts and entries agree ({', '.join(waits)}); ask again."
+        )
+    return " ".join(wrong) or None
 
 
 def _disagreement(found: Mapping[str, Any]) -> str:

@@ -51,17 +51,24 @@ class Disagreement(NamedTuple):
 class Reconciliation:
     """What was counted of each source, and where it differs.
 
-    `unsettled` says why a source could not be compared: "away", "behind" or "unpublished". Its
-    disagreements are then those that were found when it could be.
+    `unsettled` says why a source could not be compared: "away" or "behind". `left_out` says why a log was
+    not, while all others were: "damaged", or "unpublished" where no checkpoint covers what was sequenced.
+    The disagreements of either are those that were found when it could be.
     """
 
     counts: Mapping[str, Count]
     unsettled: Mapping[str, str]
     disagreements: tuple[Disagreement, ...]
+    left_out: Mapping[TenantId, str] = field(default_factory=dict)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every source was compared with every log."""
+        return not self.unsettled and not self.left_out
 
     @property
     def total(self) -> Count:
-        """The counts of all sources that could be compared."""
+        """The counts of all that could be compared."""
         counts = self.counts.values()
         return Count(
             sum(count.acts for count in counts),

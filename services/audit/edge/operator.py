@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from libs.host.auth import PeerVerifier, require_service
+from libs.kernel.ids import TenantId
 from services.audit.domain.reconciling import Reconciliation
 from services.audit.usecases.reconcile import Reconcile
 
@@ -32,11 +33,15 @@ class DisagreementAnswer(BaseModel):
 
 
 class ReconciliationAnswer(CountAnswer):
-    """The sums over the sources that could be compared; `unsettled` says why others could not."""
+    """The sums over what could be compared.
+
+    `unsettled` says of sources why they could not, `left_out` of logs, by their tenant.
+    """
 
     settled: bool
     sources: dict[str, CountAnswer]
     unsettled: dict[str, str]
+    left_out: dict[TenantId, str]
     disagreements: list[DisagreementAnswer]
 
 
@@ -56,8 +61,9 @@ def operator_routes(verifier: PeerVerifier, reconcile: Reconcile) -> APIRouter:
 def _answer_of(found: Reconciliation) -> ReconciliationAnswer:
     return ReconciliationAnswer(
         **found.total._asdict(),
-        settled=not found.unsettled,
+        settled=found.is_settled,
         sources={source: CountAnswer(**count._asdict()) for source, count in found.counts.items()},
         unsettled=dict(found.unsettled),
+        left_out=dict(found.left_out),
         disagreements=[DisagreementAnswer(**one._asdict()) for one in found.disagreements],
     )

@@ -47,5 +47,5 @@ class Alarm(Protocol):
         ...
 
     def damaged(self, damage: LogDamaged) -> None:
-        """Say that a log cannot be read."""
+        """Say that a log cannot be walked, and was left out."""
         ...

@@ -1,7 +1,7 @@
 """Compare what every source did with what the logs tell: by details, and by walking the leaves."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Final
 
 from libs.kernel.clock import Clock
@@ -29,6 +29,7 @@ _LEAVES_AT_ONCE: Final = 512
 AWAY: Final = "away"
 BEHIND: Final = "behind"
 UNPUBLISHED: Final = "unpublished"
+DAMAGED: Final = "damaged"
 
 
 class Reconcile:
@@ -57,15 +58,12 @@ class Reconcile:
     async def __call__(self, *, whole: bool = True) -> Reconciliation:
         """Return what was counted; the alarm has heard of it.
 
-        Each leaf is read once in the life of this object unless `whole` walks all of them again. Raises
-        LogDamaged for a log that cannot be walked, DatabaseUnavailable.
+        Each leaf is read once in the life of this object unless `whole` walks all of them again. A log that
+        cannot be walked, or whose entries no checkpoint covers in time, is left out; the others are
+        compared. Raises DatabaseUnavailable.
         """
         async with self._alone:
-            try:
-                found = await self._reconciled(whole=whole)
-            except LogDamaged as damage:
-                self._alarm.damaged(damage)
-                raise
+            found = await self._reconciled(whole=whole)
             self._alarm.counted(found)
             return found
 
@@ -75,14 +73,16 @@ class Reconcile:
 
     async def _reconciled(self, *, whole: bool) -> Reconciliation:
         acts, away = await self._asked()
-        unsettled = away | await self._settled(acts)
-        acts = {source: counted for source, counted in acts.items() if source not in unsettled}
-        leaves = await self._walked({source: one.positions for source, one in acts.items()}, whole=whole)
+        behind, stuck = await self._settled(acts)
+        acts = {source: counted for source, counted in acts.items() if source not in behind}
+        positions = {source: counted.positions for source, counted in acts.items()}
+        leaves, damaged = await self._walked(positions, whole=whole)
+        left_out = dict.fromkeys(stuck, UNPUBLISHED) | dict.fromkeys(damaged, DAMAGED)
         counts = {
-            source: await self._compared(source, counted, leaves.get(source, {}))
+            source: await self._compared(source, counted, leaves.get(source, {}), left_out)
             for source, counted in acts.items()
         }
-        return Reconciliation(counts, unsettled, self._disagreements(leaves))
+        return Reconciliation(counts, away | behind, self._disagreements(leaves), left_out)
 
     async def _asked(self) -> tuple[dict[str, CountedActs], dict[str, str]]:
         """Return the acts of the sources that answer, and those that do not."""
@@ -93,8 +93,12 @@ class Reconcile:
             {source: AWAY for source, counted in acts.items() if counted is None},
         )
 
-    async def _settled(self, acts: Mapping[str, CountedActs]) -> dict[str, str]:
-        """Wait until checkpoints cover the facts of all `acts`; return the sources of which they do not."""
+    async def _settled(self, acts: Mapping[str, CountedActs]) -> tuple[dict[str, str], set[TenantId]]:
+        """Wait until checkpoints cover the facts of all `acts`.
+
+        Return the sources whose facts were not sequenced in time, and the logs of which checkpoints do not
+        cover what was.
+        """
         deadline = self._clock.monotonic() + self._wait_seconds
         sequenced: dict[str, Mapping[TenantId, Standing]] = {}
         while True:
@@ -102,28 +106,38 @@ class Reconcile:
             for source, counted in acts.items():
                 if are_within(counted.positions, progress.cursors.get(source, {})):
                     sequenced.setdefault(source, progress.logs)
-            published = [source for source, logs in sequenced.items() if _covers(progress.logs, logs)]
-            if len(published) == len(acts) or self._clock.monotonic() >= deadline:
-                left = acts.keys() - published
-                return {source: UNPUBLISHED if source in sequenced else BEHIND for source in left}
+            behind = dict.fromkeys(acts.keys() - sequenced.keys(), BEHIND)
+            waiting = {
+                tenant for earlier in sequenced.values() for tenant in _uncovered(progress.logs, earlier)
+            }
+            if not (behind or waiting) or self._clock.monotonic() >= deadline:
+                return behind, waiting
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _walked(
         self, positions: Mapping[str, Positions], *, whole: bool
-    ) -> dict[str, dict[TenantId, int]]:
-        """Return by source and tenant the leaves within `positions`, each log read to its checkpoint."""
+    ) -> tuple[dict[str, dict[TenantId, int]], set[TenantId]]:
+        """Return by source and tenant the leaves within `positions`, and the logs that are damaged.
+
+        Each log is read to its checkpoint, or to where it is damaged: the alarm has heard of that.
+        """
         logs = (await self._books.progress(self._sources)).logs
         if whole or self._went_back(positions, logs):
             self._tallies, self._reached = {}, {}
         self._reached |= positions
+        damaged: set[TenantId] = set()
         for tenant, standing in logs.items():
-            await self._walk(self._tallies.setdefault(tenant, Tally(tenant)), standing.published)
+            try:
+                await self._walk(self._tallies.setdefault(tenant, Tally(tenant)), standing.published)
+            except LogDamaged as damage:
+                self._alarm.damaged(damage)
+                damaged.add(tenant)
         cursors = (await self._books.progress(self._sources)).cursors
         leaves: dict[str, dict[TenantId, int]] = {}
         for tenant, tally in self._tallies.items():
             for source, count in tally.counted(cursors).items():
                 leaves.setdefault(source, {})[tenant] = count
-        return leaves
+        return leaves, damaged
 
     async def _walk(self, tally: Tally, size: int) -> None:
         tally.reach(self._reached)
@@ -132,10 +146,20 @@ class Reconcile:
             for leaf in await self._books.leaves(tally.tenant, tally.size, count):
                 tally.take(leaf, self._reached)
 
-    async def _compared(self, source: str, counted: CountedActs, leaves: Mapping[TenantId, int]) -> Count:
-        details = await self._books.details_counted(source, counted.positions)
-        self._found[source] = disagreements_of(source, counted.acts, details, leaves)
-        return Count(sum(counted.acts.values()), sum(details.values()), sum(leaves.values()))
+    async def _compared(
+        self,
+        source: str,
+        counted: CountedActs,
+        leaves: Mapping[TenantId, int],
+        left_out: Container[TenantId],
+    ) -> Count:
+        """Compare a source with all logs but those `left_out`, of which the last disagreements stay."""
+        details = _without(left_out, await self._books.details_counted(source, counted.positions))
+        acts = _without(left_out, counted.acts)
+        walked = {tenant: count for tenant, count in leaves.items() if tenant not in left_out}
+        kept = [one for one in self._found.get(source, ()) if one.tenant in left_out]
+        self._found[source] = kept + disagreements_of(source, acts, details, walked)
+        return Count(sum(acts.values()), sum(details.values()), sum(walked.values()))
 
     def _disagreements(self, leaves: Mapping[str, Mapping[TenantId, int]]) -> tuple[Disagreement, ...]:
         """Return what was found last of each source, and the leaves of sources that there are not."""
@@ -156,9 +180,16 @@ class Reconcile:
         )
 
 
-def _covers(logs: Mapping[TenantId, Standing], earlier: Mapping[TenantId, Standing]) -> bool:
-    """Return whether checkpoints cover what was sequenced when the logs were as in `earlier`."""
-    return all(
-        tenant in logs and logs[tenant].published >= standing.sequenced
+def _uncovered(logs: Mapping[TenantId, Standing], earlier: Mapping[TenantId, Standing]) -> set[TenantId]:
+    """Return the logs of which checkpoints do not cover what was sequenced when they were as in `earlier`."""
+    return {
+        tenant
         for tenant, standing in earlier.items()
-    )
+        if tenant not in logs or logs[tenant].published < standing.sequenced
+    }
+
+
+def _without(
+    left_out: Container[TenantId], counts: Mapping[tuple[TenantId, str], int]
+) -> dict[tuple[TenantId, str], int]:
+    return {key: count for key, count in counts.items() if key[0] not in left_out}

@@ -51,6 +51,10 @@ def accounts_of(counted: Mapping[str, Any]) -> Accounts:
                     f"the acts of {source} could not be compared with their entries: it is {reason}"
                     for source, reason in sorted(counted["unsettled"].items())
                 ),
+                *(
+                    f"the log of tenant {tenant} could not be compared with any acts: it is {reason}"
+                    for tenant, reason in sorted(counted["left_out"].items())
+                ),
             ],
         )
     except (AttributeError, KeyError, TypeError, ValueError) as defect:

@@ -261,7 +261,21 @@ async def test_entries_without_a_checkpoint_are_not_compared(platform: Platform)
     await platform.unwrap(ONE)
     platform.logs.key.signer = None
     await platform.publish()
-    assert (await platform.reconcile()).unsettled == {"audit": "unpublished", "keys": "unpublished"}
+    found = await platform.reconcile()
+    assert found.left_out == {ONE: "unpublished"}
+    assert found.counts == {"audit": (1, 1, 1), "keys": (1, 1, 1)}
+    assert platform.gauge("audit_left_out") == 1
+
+
+@pytest.mark.planted
+async def test_a_damaged_log_is_left_out_and_named_and_the_others_are_compared(platform: Platform) -> None:
+    platform.logs.rows("DELETE FROM audit.entry WHERE tenant = %s AND index = 0", ONE)
+    run(platform.keys, _ACCESS, TWO, uuid4(), [uuid4()], NOW)
+    found = await platform.reconcile()
+    assert found.left_out == {ONE: "damaged"}
+    assert {one.tenant for one in found.disagreements} == {TWO}
+    answer = (await platform.ask("operator")).json()
+    assert (answer["settled"], answer["left_out"]) == (False, {str(ONE): "damaged"})
 
 
 async def test_the_operator_is_told_every_count(platform: Platform) -> None:
@@ -277,6 +291,7 @@ async def test_the_operator_is_told_every_count(platform: Platform) -> None:
             "keys": {"acts": 2, "audited": 2, "walked": 2},
         },
         "unsettled": {},
+        "left_out": {},
         "disagreements": [],
     }
     run(platform.logs.database, _READING, UUID(int=1), uuid4(), SEARCHED, UUID(int=1), NOW)

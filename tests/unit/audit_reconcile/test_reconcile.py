@@ -48,7 +48,7 @@ class Logs:
     told: list[tuple[TenantId, str, int, str]] = field(default_factory=list)
     written: dict[TenantId, list[bytes]] = field(default_factory=dict)
     cursors: dict[str, int] = field(default_factory=dict)
-    unpublished: int = 0
+    unpublished: dict[TenantId, int] = field(default_factory=dict)
     reads: list[tuple[TenantId, int]] = field(default_factory=list)
 
     def enter(self, tenant: TenantId, source: str, position: int, action: str) -> None:
@@ -61,7 +61,8 @@ class Logs:
     async def progress(self, sources: Iterable[str]) -> Progress:
         self.clock.advance(1)
         logs = {
-            tenant: Standing(len(log), len(log) - self.unpublished) for tenant, log in self.written.items()
+            tenant: Standing(len(log), len(log) - self.unpublished.get(tenant, 0))
+            for tenant, log in self.written.items()
         }
         return Progress({source: {PART: self.cursors.get(source, 0)} for source in sources}, logs)
 
@@ -193,9 +194,36 @@ async def test_what_is_not_sequenced_in_time_is_not_compared_and_rings_no_alarm(
 
 
 async def test_what_no_checkpoint_covers_is_not_compared(stage: Stage) -> None:
-    stage.logs.unpublished = 1
+    stage.logs.unpublished = {ONE: 1, TWO: 1}
     found = await stage.reconcile()
-    assert found.unsettled == {"identity": "unpublished", "keys": "unpublished"}
+    assert found.left_out == {ONE: "unpublished", TWO: "unpublished"}
+    assert not found.is_settled
+    assert found.total == (0, 0, 0)
+
+
+@pytest.mark.planted
+async def test_a_log_without_a_checkpoint_hides_no_act_of_another_tenant(stage: Stage) -> None:
+    stage.logs.unpublished = {ONE: 1}
+    stage.identity.acts[TWO, GRANTED] += 1
+    found = await stage.reconcile()
+    assert found.left_out == {ONE: "unpublished"}
+    assert not found.unsettled
+    assert found.disagreements == (
+        Disagreement("identity", TWO, GRANTED, 2, 1),
+        Disagreement("identity", TWO, None, 2, 1),
+    )
+    assert found.counts == {"identity": (2, 1, 1), "keys": (0, 0, 0)}
+
+
+async def test_an_alarm_goes_on_while_its_log_is_left_out(stage: Stage) -> None:
+    stage.identity.acts[TWO, GRANTED] += 1
+    alarm = (await stage.reconcile()).disagreements
+    stage.logs.unpublished = {TWO: 1}
+    found = await stage.reconcile(whole=False)
+    assert (found.left_out, found.disagreements) == ({TWO: "unpublished"}, alarm)
+    stage.logs.unpublished = {}
+    stage.identity.acts[TWO, GRANTED] -= 1
+    assert not (await stage.reconcile()).disagreements
 
 
 async def test_an_alarm_goes_on_while_its_source_is_away(stage: Stage) -> None:
@@ -220,9 +248,17 @@ async def test_a_log_that_came_back_from_a_backup_is_walked_anew(stage: Stage) -
 
 
 @pytest.mark.planted
-async def test_a_log_that_cannot_be_walked_is_told_of(stage: Stage) -> None:
+async def test_a_log_that_cannot_be_walked_is_told_of_and_hides_no_act_of_another_tenant(
+    stage: Stage,
+) -> None:
     stage.logs.written[TWO][0] = stage.logs.written[ONE][0]
-    with pytest.raises(LogDamaged):
-        await stage.reconcile()
+    stage.keys.acts[ONE, LEASED] += 1
+    found = await stage.reconcile()
     assert [(damage.tenant, damage.index) for damage in stage.bell.damage] == [(TWO, 0)]
-    assert not stage.bell.rung
+    assert found.left_out == {TWO: "damaged"}
+    assert not found.is_settled
+    assert found.disagreements == (
+        Disagreement("keys", ONE, LEASED, 2, 1),
+        Disagreement("keys", ONE, None, 2, 1),
+    )
+    assert stage.bell.rung == [found]

@@ -15,6 +15,7 @@ AGREED: dict[str, Any] = {
     "settled": True,
     "sources": {},
     "unsettled": {},
+    "left_out": {},
     "disagreements": [],
 }
 LATE = {**AGREED, "settled": False, "unsettled": {"messaging": "behind"}}
@@ -33,6 +34,12 @@ async def test_it_asks_again_while_facts_are_under_way() -> None:
 async def test_it_does_not_wait_for_ever() -> None:
     (sentence,) = (await told(LATE, patience=0)).sentences
     assert sentence == "the acts of messaging could not be compared with their entries: it is behind"
+
+
+async def test_a_log_that_could_not_be_compared_is_named() -> None:
+    stuck = {**AGREED, "settled": False, "left_out": {"t": "damaged"}}
+    (sentence,) = (await told(stuck, patience=0)).sentences
+    assert sentence == "the log of tenant t could not be compared with any acts: it is damaged"
 
 
 @pytest.mark.planted

@@ -22,6 +22,7 @@ AGREED: dict[str, Any] = {
     "settled": True,
     "sources": {},
     "unsettled": {},
+    "left_out": {},
     "disagreements": [],
 }
 LOST = {"source": "keys", "tenant": "t-1", "action": "keys.dek.created", "acts": 3, "entries": 2}
@@ -90,6 +91,15 @@ def test_what_is_not_settled_is_no_success(data, capsys, monkeypatch):
     says(monkeypatch, settled=False, unsettled={"messaging": "away"})
     assert reconcile(data) == 1
     assert "(messaging is away); ask again" in capsys.readouterr().err
+
+
+@pytest.mark.planted
+def test_a_log_that_was_left_out_is_named_beside_what_disagrees_elsewhere(data, capsys, monkeypatch):
+    says(monkeypatch, settled=False, left_out={"t-2": "damaged"}, disagreements=[LOST])
+    assert reconcile(data) == 1
+    said = capsys.readouterr().err
+    assert "3 of keys.dek.created in tenant t-1" in said
+    assert "(the log of t-2 is damaged)" in said
 
 
 def test_a_refusal_is_its_own_sentence(data, monkeypatch):
