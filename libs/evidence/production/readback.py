@@ -1,7 +1,8 @@
 """Reads the files of a production back: what a file shows of each entry, whatever its format.
 
 What people chose is read by the parsers that everybody has (of mail, zip and JSON), so that a stranger's
-program finds the same in the file.
+program finds the same in the file. Where a file says a thing twice (the date of a mail, a transcript, the
+text of an edit), it must say the same twice: whoever reads it elsewhere reads what is proved.
 """
 
 import io
@@ -11,14 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes
 from email.message import Message
+from email.utils import format_datetime
 from uuid import UUID
 
 from libs.evidence.canonical import Fields, parse_json
 from libs.evidence.errors import EvidenceRefused
-from libs.evidence.production.manifest import MOST_FILE_BYTES, Format, parse_instant
+from libs.evidence.production.manifest import MOST_FILE_BYTES, Format, instant_text, parse_instant
 
 _RSMF_ZIP = "rsmf.zip"
 _RSMF_MANIFEST = "rsmf_manifest.json"
+_ABOUT_OTHERS = ("join", "leave")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +69,15 @@ def _eml(data: bytes, where: str) -> Iterator[ReadBack]:
 def _eml_day(data: bytes, where: str) -> Iterator[ReadBack]:
     mail = message_from_bytes(data)
     _refuse_defects(mail, where)
-    parts = mail.get_payload()
-    if mail.get_content_type() != "multipart/mixed" or not isinstance(parts, list):
-        raise EvidenceRefused("a mail of several parts is missing", where)
-    for part in parts[1:]:
-        inner = part.get_payload() if isinstance(part, Message) else None
+    transcript, *parts = _parts(mail, where)
+    entries = []
+    for part in parts:
+        inner = part.get_payload()
         if not isinstance(inner, list) or len(inner) != 1 or not isinstance(inner[0], Message):
             raise EvidenceRefused("a part is no message", where)
-        yield _message(inner[0], where)
+        entries.append(_message(inner[0], where))
+    _compare_transcript(transcript, entries, where)
+    yield from entries
 
 
 def _message(mail: Message, where: str) -> ReadBack:
@@ -93,10 +97,13 @@ def _message(mail: Message, where: str) -> ReadBack:
     empty = _header(mail, "X-Muniment-Body", where) == "none"
     if empty and payload:
         raise EvidenceRefused("a message without a body has one", where)
+    sent_at = parse_instant(fields.text("sent_at"), where)
+    if _header(mail, "Date", where) != format_datetime(sent_at):
+        raise EvidenceRefused("the mail has another date than its message", where)
     return ReadBack(
         fields.uuid("conversation"),
         fields.number("seq"),
-        parse_instant(fields.text("sent_at"), where),
+        sent_at,
         fields.uuid("sender") if fields.has("sender") else None,
         None if empty else payload,
     )
@@ -105,19 +112,19 @@ def _message(mail: Message, where: str) -> ReadBack:
 def _rsmf(data: bytes, where: str) -> Iterator[ReadBack]:
     mail = message_from_bytes(data)
     _refuse_defects(mail, where)
-    attached = [part for part in mail.walk() if part.get_filename() is not None]
+    transcript, *attached = _parts(mail, where)
     zipped = attached[0].get_payload(decode=True) if len(attached) == 1 else None
     if not isinstance(zipped, bytes) or attached[0].get_filename() != _RSMF_ZIP:
         raise EvidenceRefused(f"{_RSMF_ZIP} must be the one attachment", where)
     manifest = parse_json(_unzipped(zipped, where), where)
-    shown: set[tuple[UUID, int]] = set()
+    entries: list[ReadBack] = []
     for at, event in enumerate(Fields(manifest, where).items("events")):
         found = _event(event, f"{where}: event {at}")
-        key = (found.conversation, found.seq)
-        # Who joins has an event of his own, of an entry that may let in several: these have no body.
-        if key not in shown or found.body is not None:
-            yield found
-        shown.add(key)
+        # Each of those who join or leave by one entry has an event of his own.
+        if not (entries and found == entries[-1] and found.body is None):
+            entries.append(found)
+    _compare_transcript(transcript, entries, where)
+    yield from entries
 
 
 def _unzipped(data: bytes, where: str) -> bytes:
@@ -135,13 +142,51 @@ def _event(event: object, where: str) -> ReadBack:
         pair = Fields(each, where)
         custom[pair.text("name")] = pair.text("value")
     named = Fields({**custom, "conversation": fields.raw("conversation")}, where)
+    body = fields.text("body") if fields.has("body") else None
+    for edit in fields.items("edits") if fields.has("edits") else ():
+        if Fields(edit, where).text("new") != body:
+            raise EvidenceRefused("an edit ends in another text than its event", where)
+    speaker = fields.text("participant") if fields.has("participant") else None
+    if fields.text("type") not in _ABOUT_OTHERS and speaker != custom.get("sender"):
+        raise EvidenceRefused("the event is shown as another person's", where)
     return ReadBack(
         named.uuid("conversation"),
         named.number("seq"),
         parse_instant(fields.text("timestamp"), where),
         named.uuid("sender") if named.has("sender") else None,
-        fields.text("body").encode() if fields.has("body") else None,
+        None if body is None else body.encode(),
     )
+
+
+def _parts(mail: Message, where: str) -> list[Message]:
+    """Return the parts of a mail, of which the first is its text."""
+    parts = mail.get_payload()
+    if mail.get_content_type() != "multipart/mixed" or not isinstance(parts, list) or not parts:
+        raise EvidenceRefused("a mail of several parts is missing", where)
+    return [part for part in parts if isinstance(part, Message)]
+
+
+def _compare_transcript(part: Message, entries: list[ReadBack], where: str) -> None:
+    """Check that a transcript says what the entries say: a time, then a name in its line, then the text."""
+    data = part.get_payload(decode=True)
+    rest = data if isinstance(data, bytes) and part.get_content_type() == "text/plain" else b"?"
+    for entry in entries:
+        begin = f"{instant_text(entry.sent_at)} ".encode()
+        said = b"\n" if entry.body is None or not _is_text(entry.body) else b": " + entry.body + b"\n"
+        name, found, after = rest.removeprefix(begin).partition(said)
+        if not rest.startswith(begin) or not found or b"\n" in name:
+            raise EvidenceRefused(f"the transcript does not say what entry {entry.seq} says", where)
+        rest = after
+    if rest:
+        raise EvidenceRefused("the transcript says more than the entries", where)
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _header(mail: Message, name: str, where: str) -> str | None:

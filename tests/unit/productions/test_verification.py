@@ -21,7 +21,15 @@ from libs.evidence.trust import Trust, dump_trust
 from libs.evidence.verify import Report, verify_path
 from libs.merkle.note import sign_note
 from libs.merkle.tree import inclusion_proof
-from services.ediscovery.domain.productions.items import Excluded, ExcludedRun, Failed, Item, Produced
+from services.ediscovery.domain.productions import eml, rsmf
+from services.ediscovery.domain.productions.items import (
+    Excluded,
+    ExcludedRun,
+    Failed,
+    Item,
+    Kind,
+    Produced,
+)
 from services.runner.verify import verify
 from tests.unit.evidence.logs import INSTANCE, KEY, SALT, START, STRANGER, TRUST
 from tests.unit.productions.made import LOG, PEOPLE, SIGNED, TALKS, Made
@@ -419,6 +427,60 @@ def test_a_message_in_a_file_that_the_index_does_not_name_is_refused(tmp_path: P
     path.write_bytes(b"".join(canonical(line) + b"\n" for line in lines[:-1]))
     resigned(tmp_path, lambda _: None)
     assert "does not name" in refused(tmp_path)
+
+
+def other_words(write: Callable[..., Any], was: Any, becomes: Any) -> Callable[..., Any]:
+    """Return a writer that shows something else in one place."""
+
+    def forged(*given: Any) -> Any:
+        written = write(*given)
+        if isinstance(written, dict):
+            return {**written, **becomes} if written.keys() & becomes.keys() else written
+        return written.replace(was, becomes)
+
+    return forged
+
+
+@pytest.mark.planted
+@pytest.mark.parametrize(
+    ("form", "module", "part", "was", "becomes", "reason"),
+    [
+        (Format.EML_DAY, eml, "transcript_of", "budget", "golf", "the transcript does not say"),
+        (Format.RSMF, rsmf, "transcript_of", "budget", "golf", "the transcript does not say"),
+        (Format.RSMF, rsmf, "transcript_of", "one 8\n", "one 8\nand more\n", "the transcript says more"),
+        (Format.EML, eml, "date_of", "2026", "2016", "another date"),
+        (Format.EML_DAY, eml, "date_of", "2026", "2016", "another date"),
+        (Format.RSMF, rsmf, "_event", "", {"participant": str(PEOPLE[3].id)}, "another person's"),
+        (Format.RSMF, rsmf, "_event", "", {"body": "x"}, "the transcript does not say"),
+        (Format.RSMF, rsmf, "_event", "", {"type": "message"}, "another person's"),
+    ],
+)
+def test_what_a_file_says_beside_its_messages_must_be_the_same(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    form: Format,
+    module: Any,
+    part: str,
+    was: Any,
+    becomes: Any,
+    reason: str,
+):
+    monkeypatch.setattr(module, part, other_words(getattr(module, part), was, becomes))
+    Made(form, CUSTODIAN).write(tmp_path)
+    assert reason in refused(tmp_path)
+
+
+@pytest.mark.planted
+def test_an_edit_that_ends_in_another_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    edited = [
+        amended(item, kind=Kind.REVISION, evidence=None) if isinstance(item, Produced) and item.body else item
+        for item in LOG.items(CUSTODIAN)
+    ]
+    Made(Format.RSMF, CUSTODIAN).write(tmp_path, edited)
+    verify_path(tmp_path, SIGNED)
+    monkeypatch.setattr(rsmf, "_edit", other_words(rsmf._edit, "", {"new": "golf"}))
+    Made(Format.RSMF, CUSTODIAN).write(tmp_path, edited)
+    assert "an edit ends in another text" in refused(tmp_path)
 
 
 def test_a_report_of_something_else_has_no_classes():

@@ -260,8 +260,13 @@ def _folded(words: Iterable[str]) -> str:
 
 def _spoken(item: Produced) -> str:
     person = names_of(item.conversation).get(item.sender) if item.sender is not None else None
-    name = (person.name if person is not None else "") or str(item.sender or "")
+    name = _one_line((person.name if person is not None else "") or str(item.sender or ""))
     said = "" if item.kind is Kind.MESSAGE else f" [{item.kind}]"
     text = text_of(item.body)
     body = "" if text is None else f": {text}"
     return f"{instant_text(item.sent_at)} {name}{said}{body}"
+
+
+def _one_line(name: str) -> str:
+    """Return a name that ends no line of a transcript."""
+    return name.replace("\n", " ")
