@@ -10,7 +10,7 @@ CONSUMERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "identity": ("messaging", "audit"),
         "keys": ("holds", "audit"),
-        "messaging": ("holds", "audit"),
+        "messaging": ("holds", "retention", "audit"),
         "audit": ("audit",),
         "holds": ("messaging", "keys", "audit"),
         "retention": ("audit", "messaging"),

@@ -21,6 +21,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keys_url: str
     identity_url: str
     holds_url: str
+    retention_url: str
     messaging_url: str
     """Of messaging-relay, which serves messaging's internal routes."""
     service_key: Secret

@@ -89,6 +89,7 @@ class _World:
             "identity": settings.identity_url,
             "keys": settings.keys_url,
             "messaging": settings.messaging_url,
+            "retention": settings.retention_url,
         }
         self.readings = PostgresReadings(self.reading, clock, self.ids)
         self.denials, self.reads = Denials(clock), Denials(clock)

@@ -26,6 +26,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     identity_url: str
     holds_url: str
     """Of the hold service, whose holds messaging-relay takes in."""
+    retention_url: str
+    """Of the retention service, whose orders messaging-relay answers."""
     service_key: Secret
     """Base64 of this service's raw Ed25519 seed."""
     peer_keys: dict[str, str]

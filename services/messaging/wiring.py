@@ -48,12 +48,13 @@ from services.messaging.adapters.live import RedisLive
 from services.messaging.edge import http, imports
 from services.messaging.edge.problems import PROBLEMS
 from services.messaging.edge.socket import Socket
-from services.messaging.edge.stream import directory_door
+from services.messaging.edge.stream import directory_door, order_door
 from services.messaging.edge.ws import SocketEdge
 from services.messaging.settings import Settings
 from services.messaging.store.acts import ACTS
 from services.messaging.store.approvals import PostgresRequests
 from services.messaging.store.denials import PostgresDenials
+from services.messaging.store.dispositions import PostgresDispositionOrders, PostgresReceivedOrders
 from services.messaging.store.evidence import PostgresEvidence
 from services.messaging.store.heads import PostgresHeads
 from services.messaging.store.import_writer import PostgresImportWriter
@@ -68,6 +69,7 @@ from services.messaging.usecases.approve import Approve
 from services.messaging.usecases.commit import GroupCommit, SpreadCommit
 from services.messaging.usecases.converse import Converse
 from services.messaging.usecases.deliver import Deliver
+from services.messaging.usecases.dispositions import ANSWER_SECONDS, AnswerOrders
 from services.messaging.usecases.evidence import TakeEvidence
 from services.messaging.usecases.imports import Import
 from services.messaging.usecases.mark import FLUSH_SECONDS, Mark
@@ -256,17 +258,14 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
 
 
 def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
-    """Return the relay: it publishes messaging's outbox, and projects identity's directory and the holds."""
+    """Return the relay: it publishes, projects the directory and the holds, and answers dispositions."""
     clock = clock or SystemClock()
     ids = SystemIds(clock, SystemRandomness())
     metrics = Metrics("messaging-relay")
     background = Background()
     redis = Redis.from_url(settings.redis.reveal())
     signer = ServiceTokenSigner(SERVICE, _seed_of(settings), clock, ids)
-    owners = {
-        source: ServiceClient(url, source, signer)
-        for source, url in {"identity": settings.identity_url, SOURCE: settings.holds_url}.items()
-    }
+    owners = {source: ServiceClient(url, source, signer) for source, url in _owners_of(settings).items()}
     publishing = CrossingDatabase(settings.database_publisher, "messaging-publisher", by_key=True)
     projecting = CrossingDatabase(settings.database_projector, "messaging-projector", by_key=True)
     publisher = Publisher(
@@ -275,6 +274,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
     doors = {
         "identity": one_by_one(directory_door(PostgresPrincipals)),
         SOURCE: hold_door(SERVICE, MessagingGenerationConfirmed, clock, ids),
+        "retention": one_by_one(order_door(PostgresReceivedOrders, clock)),
     }
     projectors = [
         Projector(
@@ -292,6 +292,8 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
         for source, door in doors.items()
     ]
     months = PostgresMonths(publishing)
+    reading = TenantDatabase(settings.database, "messaging-relay")
+    answer_orders = AnswerOrders(PostgresDispositionOrders(projecting, reading, clock, ids))
 
     async def housekeeping() -> None:
         await publisher.keep_days()
@@ -300,7 +302,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for pool in (publishing, projecting):
+            for pool in (publishing, projecting, reading):
                 await pool.open()
                 stack.push_async_callback(pool.close)
             for owner in owners.values():
@@ -311,6 +313,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
             for projector in projectors:
                 background.keep(projector.run)
             background.every(lambda: _HOUSEKEEPING_SECONDS, housekeeping)
+            background.every(lambda: ANSWER_SECONDS, answer_orders)
             yield
 
     return create_app(
@@ -354,6 +357,15 @@ def _revocation_feed(
         on_revoked=lambda revocation: _close_revoked(deliver, revocation),
         on_lost=lambda: _close_all(deliver),
     )
+
+
+def _owners_of(settings: Settings) -> dict[str, str]:
+    """Return where the services are whose streams the relay projects."""
+    return {
+        "identity": settings.identity_url,
+        SOURCE: settings.holds_url,
+        "retention": settings.retention_url,
+    }
 
 
 def _seed_of(settings: Settings) -> bytes:

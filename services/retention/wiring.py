@@ -9,11 +9,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from redis.asyncio import Redis
 
-from libs.authn.jwks import JwksKeySource
-from libs.authn.redis_announcements import announcements_of
-from libs.authn.revocations import Announcement, RevocationFeed, RevocationView, decode_announcement
 from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
-from libs.authn.tokens import TokenVerifier
 from libs.authz.authorizer import Authorizer
 from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase
@@ -26,6 +22,7 @@ from libs.host.background import Background
 from libs.host.clients import ServiceClient
 from libs.host.outbox import acts_routes, outbox_routes
 from libs.host.owners import gaps_of, reports_to
+from libs.host.signed_in import SignedIn
 from libs.kernel.clock import Clock, SystemClock
 from libs.kernel.denials import Denials
 from libs.kernel.errors import DomainError
@@ -72,10 +69,7 @@ class _World:
             "messaging": settings.messaging_url,
         }
         self.owners = {source: ServiceClient(url, source, signer) for source, url in urls.items()}
-        self.revocations = RevocationView(clock)
-        self.feed = RevocationFeed(
-            self.revocations, clock, subscribe=lambda: announcements_of(self.redis), poll=self._poll
-        )
+        self.signed_in = SignedIn(self.owners["keys"], self.owners["identity"], self.redis, clock)
         self.books = PostgresBooks(self.database, clock, self.ids)
         self.denials = Denials(clock)
         self.tell_denials = TellDenials(self.books, self.denials, self.ids)
@@ -87,15 +81,6 @@ class _World:
             clock=clock,
             metrics=self.metrics,
         )
-
-    async def _poll(self, after: int | None) -> Announcement:
-        params = {} if after is None else {"after": after}
-        answer = await self.owners["identity"].fetch_bytes("/internal/revocations", params)
-        return decode_announcement(answer)
-
-    async def fetch_token_keys(self) -> bytes:
-        """Return the JWK set that the keys service publishes."""
-        return await self.owners["keys"].fetch_bytes("/keys/v1/jwks.json")
 
     async def tell_the_rest(self) -> None:
         """Write the denials of the running minute too, before the database is let go."""
@@ -123,10 +108,6 @@ class _World:
             metrics=self.metrics,
         )
 
-    async def knows_revocations(self) -> bool:
-        """Say whether it is known which sessions were revoked."""
-        return self.revocations.is_fresh()
-
     async def database_answers(self) -> bool:
         """Say whether PostgreSQL answers."""
         async with self.publishing.begin() as tx:
@@ -150,7 +131,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         lifespan=_lifespan(world, background),
         readiness={
             "database": world.database_answers,
-            "revocations": world.knows_revocations,
+            "revocations": world.signed_in.is_fresh,
             "publisher and projectors": background.runs,
         },
         metrics=world.metrics,
@@ -166,8 +147,8 @@ def _routes(world: _World) -> APIRouter:
     presets = {preset.name: preset for preset in read_presets(_POLICIES / "retention")}
     return retention_routes(
         PREFIX,
-        verifier=TokenVerifier(JwksKeySource(world.fetch_token_keys, clock), clock),
-        revocations=world.revocations,
+        verifier=world.signed_in.verifier,
+        revocations=world.signed_in.revocations,
         rules=Rules(books, access, presets, clock, ids),
         locks=Locks(books, access, clock, ids),
         erasures=Erasures(books, access, clock, ids),
@@ -192,7 +173,7 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
                 stack.push_async_callback(client.close)
             stack.push_async_callback(world.tell_the_rest)
             await stack.enter_async_context(background)
-            background.keep(world.feed.run)
+            background.keep(world.signed_in.run)
             background.keep(world.publisher.run)
             for executor in EXECUTORS:
                 background.keep(world.projector_of(executor).run)

@@ -37,6 +37,7 @@ _HEAVY = (
     "services.identity.wiring",
     "services.keys.wiring",
     "services.messaging.wiring",
+    "services.retention.wiring",
 )
 _POLL_SECONDS = 0.05
 _ANSWER_SECONDS = 1.0

@@ -36,6 +36,7 @@ def settings_of(deployment: Deployment) -> dict[str, dict[str, Value]]:
             "holds_url": layout.address("holds"),
             "identity_url": layout.address("identity"),
             "messaging_url": layout.address("messaging-relay"),
+            "retention_url": layout.address("retention"),
             "log_origin": INSTANCE,
         },
         "holds": {
@@ -65,8 +66,16 @@ def settings_of(deployment: Deployment) -> dict[str, dict[str, Value]]:
             "database_writer": deployment.role_dsn("messaging_writer").reveal(),
             "database_projector": deployment.role_dsn("messaging_projector").reveal(),
             "holds_url": layout.address("holds"),
+            "retention_url": layout.address("retention"),
             "keys_url": layout.address("keys"),
             "identity_url": layout.address("identity"),
+        },
+        "retention": {
+            **common("retention"),
+            "database_projector": deployment.role_dsn("retention_projector").reveal(),
+            "keys_url": layout.address("keys"),
+            "identity_url": layout.address("identity"),
+            "messaging_url": layout.address("messaging-relay"),
         },
     }
 

@@ -32,8 +32,8 @@ from libs.kernel.randomness import Randomness
 from libs.kernel.secrets import Secret
 from services.runner.errors import AlreadyRunning, NotRunning, RunnerError
 
-SERVICES = ("audit", "holds", "identity", "keys", "messaging")
-PROCESSES = ("keys", "identity", "holds", "messaging-relay", "audit")
+SERVICES = ("audit", "holds", "identity", "keys", "messaging", "retention")
+PROCESSES = ("keys", "identity", "holds", "retention", "messaging-relay", "audit")
 """The processes of which there is one each; gateways come beside them."""
 OPERATOR = "operator"
 DATABASES: Mapping[str, str] = {
@@ -41,6 +41,7 @@ DATABASES: Mapping[str, str] = {
     "holds": "muniment",
     "identity": "muniment",
     "messaging": "muniment",
+    "retention": "muniment",
     "keys": "keys",
 }
 """The database of each service; that of keys lies in a cluster of its own."""
@@ -291,6 +292,7 @@ def _engines_of(layout: Layout, plan: Plan, vault_ports: tuple[int, int]) -> Eng
         "/messaging/v1": gateways,
         "/audit/v1": (layout.address("audit"),),
         "/holds/v1": (layout.address("holds"),),
+        "/retention/v1": (layout.address("retention"),),
     }
     return Engines(
         postgres=PostgresServer(

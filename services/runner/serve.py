@@ -14,6 +14,7 @@ SERVICE_OF: Mapping[str, str] = {
     "keys": "keys",
     "messaging": "messaging",
     "messaging-relay": "messaging",
+    "retention": "retention",
 }
 """The service to which each process belongs."""
 

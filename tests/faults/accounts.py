@@ -22,6 +22,7 @@ from services.holds.store import acts as acts_of_holds
 from services.identity.store import acts as acts_of_identity
 from services.keys.store import acts as acts_of_keys
 from services.messaging.store import acts as acts_of_messaging
+from services.retention.store import acts as acts_of_retention
 from services.runner.peers import trusted_keys
 from tests.support.platform import Platform, wait_until
 
@@ -31,6 +32,7 @@ ACTS: Final[Mapping[str, Mapping[str, str]]] = {
     "identity": acts_of_identity.ACTS,
     "keys": acts_of_keys.ACTS,
     "messaging": acts_of_messaging.ACTS,
+    "retention": acts_of_retention.ACTS,
 }
 SETTLING_SECONDS: Final = 120.0
 

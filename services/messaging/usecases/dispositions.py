@@ -56,8 +56,8 @@ class AnswerOrders:
                 async with self.orders.open(tenant, order) as opened:
                     if opened is not None:
                         await opened.answer(await _answer_of(tenant, opened))
-            except Exception as failure:  # noqa: BLE001 - raised again below
-                failures.append(failure)
+            except Exception as error:  # noqa: BLE001 - raised again below
+                failures.append(error)
         for failure in failures[:1]:
             raise failure
 

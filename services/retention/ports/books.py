@@ -1,4 +1,4 @@
-"""The books of retention, in transactions of one tenant that the use cases own; and the policies."""
+"""The books of retention, in transactions of one tenant that the use cases own."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -7,17 +7,8 @@ from uuid import UUID
 
 from libs.kernel.denials import Denial
 from libs.kernel.ids import TenantId
-from services.retention.domain.access import Actor, Facts
 from services.retention.domain.orders import Answer, Order, Standing
 from services.retention.domain.rules import ErasureRequest, LockVersion, RuleVersion
-
-
-class Permissions(Protocol):
-    """Decides by the policies."""
-
-    def allows(self, actor: Actor, action: str, resource: Facts) -> bool:
-        """Return whether `actor` may do `action` to `resource`."""
-        ...
 
 
 class Outgoing(Protocol):

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from libs.kernel.actors import Actor, Permissions
 from libs.kernel.denials import Denials
-from services.retention.domain.access import Actor, organisation
+from services.retention.domain.access import organisation
 from services.retention.domain.errors import RetentionNotFound
-from services.retention.ports.books import Permissions
 
 
 @dataclass(frozen=True, slots=True)

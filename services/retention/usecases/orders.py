@@ -7,9 +7,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from libs.contracts.retention import DRY_RUN, OrderAnswered, digest_of_result
+from libs.kernel.actors import Actor
 from libs.kernel.clock import Clock
 from libs.kernel.ids import Ids, TenantId
-from services.retention.domain.access import ORDER, READ, Actor
+from services.retention.domain.access import ORDER, READ
 from services.retention.domain.errors import AnswerForeign, RetentionNotFound
 from services.retention.domain.orders import EXECUTORS, Answer, Claims, Order, Standing, decide_as_of
 from services.retention.domain.rules import in_force

@@ -7,9 +7,10 @@ from uuid import UUID
 from libs.disposition.claims import Erasure
 from libs.disposition.period import Period
 from libs.disposition.presets import Preset
+from libs.kernel.actors import Actor
 from libs.kernel.clock import Clock
 from libs.kernel.ids import Ids
-from services.retention.domain.access import CHANGE, ERASE, READ, Actor
+from services.retention.domain.access import CHANGE, ERASE, READ
 from services.retention.domain.errors import RetentionNotFound, VersionPassed
 from services.retention.domain.rules import (
     ErasureRequest,

@@ -171,6 +171,7 @@ def settings_of(database: ServiceDatabase, valkey: ValkeyServer, name: str, **ch
         keys_url="http://keys:1",
         identity_url="http://identity:1",
         holds_url="http://holds:1",
+        retention_url="http://retention:1",
         service_key=Secret(base64.b64encode(SEEDS["messaging"]).decode()),
         peer_keys={"keys": base64.b64encode(public_key_of(SEEDS["keys"])).decode()},
         **changes,
