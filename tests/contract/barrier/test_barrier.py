@@ -1,5 +1,6 @@
 """What every executor keeps: once it has confirmed a generation, nothing is destroyed by an older order."""
 
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -138,6 +139,20 @@ async def test_several_changes_that_come_together_are_confirmed_by_the_last(exec
 async def test_a_change_that_comes_again_has_no_second_effect(executor: Executor) -> None:
     record = executor.placed(OURS, 1)
     await executor.take_in(record)
+    await executor.take_in(record)
+    assert await executor.confirmed(OURS) == [1]
+
+
+async def test_a_change_whose_transaction_is_undone_has_no_effect_and_may_come_again(
+    executor: Executor,
+) -> None:
+    record = executor.placed(OURS, 1)
+    with contextlib.suppress(ZeroDivisionError):
+        async with executor.projecting.begin() as tx:
+            await executor.apply(tx, [record])
+            raise ZeroDivisionError
+    assert await executor.confirmed(OURS) == []
+    await shared(executor, 0)
     await executor.take_in(record)
     assert await executor.confirmed(OURS) == [1]
 
