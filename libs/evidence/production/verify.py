@@ -23,6 +23,7 @@ from libs.evidence.log import trusted_checkpoint
 from libs.evidence.production.lines import CommitLine, EntryLine, RunLine, Status, parse_line, reason_of
 from libs.evidence.production.manifest import (
     MANIFEST,
+    MOST_FILE_BYTES,
     NOTE,
     Bates,
     Completeness,
@@ -42,7 +43,7 @@ from libs.merkle.checkpoint import Checkpoint
 from libs.merkle.compact_range import CompactRange
 from libs.merkle.errors import NoteRefused
 from libs.merkle.hashing import HASH_BYTES
-from libs.merkle.note import MOST_BYTES, Note, key_id_of, parse_note, verify_note
+from libs.merkle.note import Note, key_id_of, parse_note, verify_note
 from libs.merkle.verify import verify_inclusion
 
 ENTRIES_COMMITTED = "messaging.entries.committed"
@@ -476,14 +477,13 @@ def _read(folder: Path, ref: FileRef) -> bytes:
 
 
 def _bounded(folder: Path, name: str) -> bytes:
+    path = folder / name
     try:
-        with (folder / name).open("rb") as file:
-            data = file.read(256 * MOST_BYTES + 1)
+        if path.stat().st_size > MOST_FILE_BYTES:
+            raise EvidenceRefused("the file is too long", name)
+        return path.read_bytes()
     except OSError:
         raise EvidenceRefused("the file is missing", name) from None
-    if len(data) > 256 * MOST_BYTES:
-        raise EvidenceRefused("the file is too long", name)
-    return data
 
 
 def _left_out(conversation: UUID) -> EvidenceRefused:
