@@ -163,6 +163,58 @@ class ActsCounted(Wire, frozen=True, kw_only=True):
     acts: tuple[ActCount, ...] = ()
 
 
+class Positions(Wire, frozen=True, kw_only=True):
+    """GET /internal/positions: the position of the last event of each partition of an outbox."""
+
+    positions: dict[Part, Position]
+
+
+# messaging
+
+ENTRIES_LIMIT: Final = 200
+"""Entries of one FetchEntries, at most: each comes with its participants."""
+SALTS_BEFORE_BODY: Final = 32
+"""Bytes of what is sealed for an entry that come before its body: its two salts."""
+
+
+class EntryNamed(Wire, frozen=True, kw_only=True):
+    """An entry of a conversation's log."""
+
+    conversation: UUID
+    seq: int
+
+
+class FetchEntries(Wire, frozen=True, kw_only=True):
+    """POST /internal/entries: entries of a tenant by reference."""
+
+    tenant: UUID
+    items: Annotated[tuple[EntryNamed, ...], msgspec.Meta(max_length=ENTRIES_LIMIT)]
+
+
+class SealedEntry(Wire, frozen=True, kw_only=True):
+    """An entry as it lies in the log.
+
+    `participants` are those of the conversation at that `seq`. `sealed` is the record (field `payload`) of
+    two salts (`SALTS_BEFORE_BODY`) and the body as it was sent; None where there is no body any more.
+    """
+
+    conversation: UUID
+    seq: int
+    kind: str
+    message: UUID
+    revision: int
+    actor: UUID
+    sent_at: Instant
+    participants: tuple[UUID, ...]
+    sealed: bytes | None = None
+
+
+class EntriesOf(Wire, frozen=True, kw_only=True):
+    """The answer to FetchEntries, in order of conversation and `seq`; what does not exist is left out."""
+
+    items: tuple[SealedEntry, ...]
+
+
 _ENCODER = msgspec.msgpack.Encoder(uuid_format="bytes")
 
 

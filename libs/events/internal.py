@@ -23,6 +23,12 @@ async def read_outbox(tx: Transaction, schema: str, part: int, after: int, limit
     return [StreamRecord(row.part, row.position, row.tenant, row.name, row.body) for row in rows]
 
 
+async def read_heads(tx: Transaction, schema: str) -> Cursors:
+    """Return the position of the last event of every partition."""
+    rows = await tx.fetch_all(f"SELECT part, position FROM {identifier_of(schema)}.outbox_head")
+    return {row.part: row.position for row in rows}
+
+
 async def record_cursors(tx: Transaction, schema: str, consumer: str, cursors: Cursors) -> None:
     """Note how far `consumer` has come; what lies above its cursors is kept for it.
 

@@ -6,11 +6,11 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from libs.contracts.internal import Done, OutboxPage, OutboxRow, ReportCursors
+from libs.contracts.internal import Done, OutboxPage, OutboxRow, Positions, ReportCursors
 from libs.contracts.streams import CONSUMERS, PARTITIONS
 from libs.db.pool import CrossingDatabase
 from libs.events.acts import count_acts
-from libs.events.internal import read_outbox, record_cursors
+from libs.events.internal import read_heads, read_outbox, record_cursors
 from libs.host.auth import PeerVerifier, require_service
 from libs.host.errors import ServiceNotAllowed
 from libs.host.wire import wire_body, wire_response
@@ -41,6 +41,11 @@ def outbox_routes(source: str, database: CrossingDatabase, verifier: PeerVerifie
             OutboxRow(position=r.position, tenant=r.tenant, name=r.name, body=r.body) for r in records
         )
         return wire_response(OutboxPage(part=part, rows=rows))
+
+    @router.get("/positions", dependencies=[Depends(consumer_of)])
+    async def positions() -> Response:
+        async with database.begin() as tx:
+            return wire_response(Positions(positions=await read_heads(tx, source)))
 
     @router.post("/cursors")
     async def record(

@@ -130,6 +130,24 @@ class StoredEntry(NamedTuple):
     provenance: Provenance | None = None
 
 
+class ReferencedEntry(NamedTuple):
+    """An entry that somebody knew by reference, with those who took part when it was sent."""
+
+    conversation: ConversationId
+    stored: StoredEntry
+    participants: tuple[PrincipalId, ...]
+
+
+class ReferenceReader(Protocol):
+    """Reads entries by reference, for whoever indexes them."""
+
+    async def referenced(
+        self, tenant: TenantId, places: Sequence[tuple[ConversationId, int]]
+    ) -> list[ReferencedEntry]:
+        """Return the entries at these (conversation, seq), in order; raises LogUnavailable."""
+        ...
+
+
 class ConversationState(NamedTuple):
     """A principal's conversation: how he stands to it."""
 

@@ -46,6 +46,7 @@ from libs.telemetry.metrics import Metrics
 from services.messaging.adapters.keys import KeyServiceKeys
 from services.messaging.adapters.live import RedisLive
 from services.messaging.edge import http, imports
+from services.messaging.edge.internal import entry_routes
 from services.messaging.edge.problems import PROBLEMS
 from services.messaging.edge.socket import Socket
 from services.messaging.edge.stream import directory_door, order_door
@@ -75,6 +76,7 @@ from services.messaging.usecases.imports import Import
 from services.messaging.usecases.mark import FLUSH_SECONDS, Mark
 from services.messaging.usecases.open_socket import OpenSocket
 from services.messaging.usecases.read import ReadConversations
+from services.messaging.usecases.refer import ReferToEntries
 from services.messaging.usecases.seal import Seal
 from services.messaging.usecases.send import SendMessage
 from services.messaging.usecases.tell_denials import TELL_SECONDS, TellDenials
@@ -325,6 +327,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
                 SERVICE, publishing, peers := ServiceTokenVerifier(SERVICE, settings.peer_keys, clock)
             ),
             acts_routes(SERVICE, publishing, peers, ACTS),
+            entry_routes(peers, ReferToEntries(PostgresLogReader(reading))),
         ],
         problems=PROBLEMS,
         lifespan=lifespan,

@@ -20,6 +20,7 @@ from services.keys.usecases.obtain_fingerprint_key import ObtainFingerprintKey
 from services.keys.usecases.unwrap_deks import UnwrapDeks
 
 _SEALS_MESSAGES: Final = ("messaging",)
+_OPENS_MESSAGES: Final = ("messaging", "ediscovery")
 _SIGNS: Final[Mapping[Use, str]] = {Use.TOKENS: "identity", Use.CHECKPOINTS: "audit"}
 """The one service that signs with the keys of a use."""
 _NO_STORE: Final = {"cache-control": "no-store"}
@@ -31,9 +32,10 @@ def dek_routes(
     unwrap: UnwrapDeks,
     obtain_fingerprint: ObtainFingerprintKey,
 ) -> APIRouter:
-    """Return the routes of data keys, for messaging alone."""
+    """Return the routes of data keys: messaging seals and opens, eDiscovery only opens."""
     router = APIRouter(prefix="/internal", include_in_schema=False)
     caller = require_service(verifier, _SEALS_MESSAGES)
+    opener = require_service(verifier, _OPENS_MESSAGES)
 
     @router.post("/deks/obtain")
     async def obtain_deks(
@@ -47,7 +49,7 @@ def dek_routes(
 
     @router.post("/deks/unwrap")
     async def unwrap_deks(
-        service: Annotated[str, Depends(caller)],
+        service: Annotated[str, Depends(opener)],
         request: Annotated[wire.UnwrapDeks, Depends(wire_body(wire.UnwrapDeks))],
     ) -> Response:
         _refuse_beyond_limit(request.items)

@@ -8,7 +8,7 @@ from libs.db.pool import TenantDatabase, Transaction
 from libs.kernel.ids import ConversationId, DeviceId, MessageId, PrincipalId, TenantId
 from services.messaging.domain.entries import ConversationKey, ConversationKind, EntryKind
 from services.messaging.domain.membership import Span, Standing
-from services.messaging.ports import ConversationState, MarkState, StoredEntry
+from services.messaging.ports import ConversationState, MarkState, ReferencedEntry, StoredEntry
 from services.messaging.store.unavailable import log_unavailable
 
 _STANDINGS = """
@@ -35,6 +35,20 @@ _ENTRIES = """
         ON p.tenant = e.tenant AND p.conversation = e.conversation AND p.seq = e.seq AND p.sent_at = e.sent_at
      WHERE e.tenant = %s AND e.conversation = %s AND e.seq > %s AND e.seq <= %s
      ORDER BY e.seq LIMIT %s"""
+
+_REFERENCED = """
+    SELECT e.conversation, e.seq, e.kind, e.message, e.revision, e.actor, e.sent_at, e.members_version,
+           e.subjects, p.sealed, e.body_commitment IS NOT NULL AS had_body,
+           ARRAY (SELECT s.principal FROM messaging.participant_span s
+                   WHERE s.tenant = e.tenant AND s.conversation = e.conversation
+                     AND s.from_seq <= e.seq AND (s.until_seq IS NULL OR s.until_seq >= e.seq)
+                   ORDER BY s.principal) AS participants
+      FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (conversation, seq)
+      JOIN messaging.entry e ON e.conversation = wanted.conversation AND e.seq = wanted.seq
+      LEFT JOIN messaging.payload p
+        ON p.tenant = e.tenant AND p.conversation = e.conversation AND p.seq = e.seq AND p.sent_at = e.sent_at
+     WHERE e.tenant = %s
+     ORDER BY e.conversation, e.seq"""
 
 _KNOWN_PRINCIPALS = """
     SELECT principal FROM messaging.principal WHERE tenant = %s AND principal = ANY (%s) AND active"""
@@ -71,6 +85,20 @@ class PostgresLogReader:
         async with self._begin(key.tenant) as tx:
             rows = await tx.fetch_all(_ENTRIES, (*key, after, until, limit))
         return [stored_of(row) for row in rows]
+
+    async def referenced(
+        self, tenant: TenantId, places: Sequence[tuple[ConversationId, int]]
+    ) -> list[ReferencedEntry]:
+        """Return the entries at these (conversation, seq), in order, with those who took part then."""
+        named = ([conversation for conversation, _ in places], [seq for _, seq in places], tenant)
+        async with self._begin(tenant) as tx:
+            rows = await tx.fetch_all(_REFERENCED, named)
+        return [
+            ReferencedEntry(
+                ConversationId(row.conversation), stored_of(row), tuple(map(PrincipalId, row.participants))
+            )
+            for row in rows
+        ]
 
     async def unknown_principals(
         self, tenant: TenantId, principals: Sequence[PrincipalId]

@@ -44,6 +44,21 @@ async def test_no_service_but_messaging_gets_data_keys(keys: Service, caller: st
     assert problem_of(answer) == (403, "service-not-allowed")
 
 
+async def test_ediscovery_opens_and_never_seals(keys: Service, tenant: UUID, conversation: UUID) -> None:
+    (sealing,) = await keys.obtain(wanted(tenant, conversation))
+    assert sealing.dek is not None
+    unwrap = wire.UnwrapDeks(
+        items=(wire.DekNamed(tenant=tenant, dek=sealing.dek),), purpose="index", act="index"
+    )
+    answer = await keys.post("/internal/deks/unwrap", unwrap, "ediscovery")
+    assert wire.unpack(answer.content, wire.KeysOf).items[0].key == sealing.key
+    told = keys.rows("SELECT purpose, act FROM keys.key_access WHERE service = 'ediscovery'")
+    assert told == [("index", "index")]
+    for path in (DEKS[0], DEKS[2]):
+        refused = await keys.http.post(path, content=b"\x80", headers=keys.headers("ediscovery"))
+        assert problem_of(refused) == (403, "service-not-allowed")
+
+
 @pytest.mark.parametrize("caller", ["messaging", "media", "audit", "operator"])
 async def test_no_service_but_identity_gets_the_key_of_tokens(keys: Service, caller: str) -> None:
     answer = await keys.post(LEASE, wire.LeaseSigningKey(), caller)

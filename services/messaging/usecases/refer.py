@@ -1,0 +1,20 @@
+"""Give entries by reference to a service that indexes them: sealed, with those who took part."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from libs.kernel.ids import ConversationId, TenantId
+from services.messaging.ports import ReferencedEntry, ReferenceReader
+
+
+@dataclass(frozen=True, slots=True)
+class ReferToEntries:
+    """Opens nothing: what a reader may unseal is for the key service to say, and to tell of."""
+
+    reader: ReferenceReader
+
+    async def __call__(
+        self, tenant: TenantId, places: Sequence[tuple[ConversationId, int]]
+    ) -> list[ReferencedEntry]:
+        """Return the entries at these places, in order. Raises LogUnavailable."""
+        return await self.reader.referenced(tenant, places)

@@ -1,0 +1,118 @@
+"""Entries by reference: sealed, with those who took part when they were sent, for eDiscovery alone."""
+
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from libs.authn.actor import Actor
+from libs.authn.errors import Unauthenticated
+from libs.contracts.internal import (
+    ENTRIES_LIMIT,
+    SALTS_BEFORE_BODY,
+    EntriesOf,
+    EntryNamed,
+    FetchEntries,
+    pack,
+    unpack,
+)
+from libs.contracts.socket import body_of
+from libs.host.app import create_app
+from libs.kernel.ids import TenantId
+from services.messaging.domain.entries import ConversationKey
+from services.messaging.edge.internal import entry_routes
+from services.messaging.edge.problems import PROBLEMS
+from services.messaging.store.log_reader import PostgresLogReader
+from services.messaging.usecases.refer import ReferToEntries
+from tests.integration.messaging.gateways import Gateway
+
+Three = tuple[Actor, Actor, Actor]
+
+
+class Peers:
+    """Believes whoever says a service's name."""
+
+    def verify(self, token: str) -> str:
+        if token not in ("ediscovery", "audit", "keys"):
+            raise Unauthenticated
+        return token
+
+
+@pytest.fixture
+async def http(one: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    routes = entry_routes(Peers(), ReferToEntries(PostgresLogReader(one.core.app_database)))
+    app = create_app("messaging", title="Trial", prefix="/x", routers=[routes], problems=PROBLEMS)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://messaging") as client:
+        yield client
+
+
+async def asked(
+    http: httpx.AsyncClient, tenant: TenantId, *places: tuple[UUID, int], caller: str = "ediscovery"
+) -> httpx.Response:
+    items = tuple(EntryNamed(conversation=conversation, seq=seq) for conversation, seq in places)
+    return await http.post(
+        "/internal/entries",
+        content=pack(FetchEntries(tenant=tenant, items=items)),
+        headers={"authorization": f"Bearer {caller}", "content-type": "application/msgpack"},
+    )
+
+
+async def test_an_entry_comes_sealed_with_those_who_took_part_when_it_was_sent(
+    one: Gateway, people: Three, tenant: TenantId, http: httpx.AsyncClient
+) -> None:
+    ada, bo, cy = people
+    plans = await one.group(ada, bo)
+    await one.send(ada, plans, "before cy")
+    await one.core.converse.add(ada, plans, [cy.principal])
+    await one.send(bo, plans, "with cy")
+    await one.core.converse.remove(ada, plans, [cy.principal])
+    last = await one.send(ada, plans, "after cy")
+    answer = await asked(http, tenant, *[(plans, seq) for seq in range(last.seq + 3)])
+    entries = unpack(answer.content, EntriesOf).items
+    assert [entry.seq for entry in entries] == list(range(1, last.seq + 1))
+    messages = [entry for entry in entries if entry.kind == "message_created"]
+    key = ConversationKey(tenant, plans)
+    keys = one.core.deliver._keys
+    await keys.fetch_opening_keys(tenant, [entry.sealed for entry in messages if entry.sealed])
+    texts = []
+    for entry in messages:
+        assert entry.sealed is not None
+        opening = keys.find_opening_key(entry.sealed)
+        assert opening is not None
+        clear = opening.open(entry.sealed, key, entry.message, entry.revision)  # type: ignore[arg-type]
+        texts.append(body_of(clear[SALTS_BEFORE_BODY:]).text)
+    assert texts == ["before cy", "with cy", "after cy"]
+    two, three = {ada.principal, bo.principal}, {ada.principal, bo.principal, cy.principal}
+    assert [set(entry.participants) for entry in messages] == [two, three, two]
+    assert [entry.actor for entry in messages] == [ada.principal, bo.principal, ada.principal]
+
+
+async def test_what_was_disposed_of_comes_without_a_body(
+    one: Gateway, people: Three, tenant: TenantId, http: httpx.AsyncClient
+) -> None:
+    plans = await one.group(people[0], people[1])
+    sent = await one.send(people[0], plans, "gone")
+    one.rows("DELETE FROM messaging.payload WHERE conversation = %s", plans)
+    (entry,) = unpack((await asked(http, tenant, (plans, sent.seq))).content, EntriesOf).items
+    assert entry.sealed is None
+
+
+async def test_another_tenants_entries_are_not_there(
+    one: Gateway, people: Three, http: httpx.AsyncClient
+) -> None:
+    plans = await one.group(people[0], people[1])
+    answer = await asked(http, TenantId(uuid4()), (plans, 1))
+    assert unpack(answer.content, EntriesOf).items == ()
+
+
+@pytest.mark.parametrize(("caller", "status"), [("audit", 403), ("keys", 403), ("nobody", 401)])
+async def test_it_is_for_ediscovery_alone(
+    http: httpx.AsyncClient, tenant: TenantId, caller: str, status: int
+) -> None:
+    assert (await asked(http, tenant, (uuid4(), 1), caller=caller)).status_code == status
+
+
+async def test_more_than_a_batch_is_refused(http: httpx.AsyncClient, tenant: TenantId) -> None:
+    places = [(uuid4(), 1)] * (ENTRIES_LIMIT + 1)
+    assert (await asked(http, tenant, *places)).status_code in (400, 422)
