@@ -20,7 +20,7 @@ RELEASE_APPROVED: Final = "holds.hold.release-approved"
 RELEASE_REFUSED: Final = "holds.hold.release-refused"
 ACCESS_DENIED: Final = "holds.access.denied"
 MOST_NAMED: Final = 100
-"""Custodians, and conversations, that one fact names; beyond that it says how many there are."""
+"""Custodians, and conversations, that the fact of a hold names; beyond that it says how many there are."""
 
 
 def event_of(hold: Hold) -> HoldPlaced:
@@ -42,8 +42,12 @@ def event_of_release(hold: UUID, release: Release) -> HoldReleased:
 
 
 def fact_of_placing(hold: Hold) -> HoldsFact:
-    """Return the fact that a hold was placed; the act is named as the hold is."""
+    """Return the fact that a hold was placed; the act is named as the hold is.
+
+    Of a silent hold it tells how many it concerns, not whom: counsel who is one of them reads the log too.
+    """
     terms = hold.terms
+    most = 0 if terms.silent else MOST_NAMED
     return HoldsFact(
         act=hold.hold,
         action=PLACED,
@@ -52,8 +56,8 @@ def fact_of_placing(hold: Hold) -> HoldsFact:
         matter=terms.matter,
         entities=(
             _named(hold.hold),
-            *_listed("custodian", sorted(terms.custodians)),
-            *_listed("conversation", sorted(terms.conversations)),
+            *_listed("custodian", sorted(terms.custodians), most),
+            *_listed("conversation", sorted(terms.conversations), most),
         ),
     )
 
@@ -112,8 +116,8 @@ def _named(hold: UUID) -> Entity:
     return Entity(kind="hold", id=str(hold))
 
 
-def _listed(kind: str, names: Sequence[UUID]) -> list[Entity]:
-    entities = [Entity(kind=kind, id=str(name)) for name in names[:MOST_NAMED]]
-    if len(names) > MOST_NAMED:
+def _listed(kind: str, names: Sequence[UUID], most: int) -> list[Entity]:
+    entities = [Entity(kind=kind, id=str(name)) for name in names[:most]]
+    if len(names) > most:
         entities.append(Entity(kind=f"{kind}-count", id=str(len(names))))
     return entities

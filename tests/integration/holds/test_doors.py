@@ -237,12 +237,22 @@ async def test_every_act_has_one_fact_of_the_legal_class_and_none_tells_a_reason
 
 async def test_a_fact_names_many_custodians_by_their_number(town: Town) -> None:
     custodians = [PrincipalId(uuid4()) for _ in range(150)]
-    await town.placed(COUNSEL, custodians=custodians)
+    await town.placed(COUNSEL, custodians=custodians, silent=False)
     (fact,) = town.facts()
     kinds = [entity.kind for entity in fact.entities]
     assert (kinds.count("custodian"), kinds.count("custodian-count")) == (100, 1)
     (event,) = (event for event in town.holds.events() if isinstance(event, HoldPlaced))
     assert event.custodians == tuple(sorted(custodians))
+
+
+async def test_the_fact_of_a_silent_hold_tells_how_many_it_concerns_and_not_whom(town: Town) -> None:
+    hold = (await town.placed(COUNSEL, custodians=[uuid4(), uuid4()], conversations=[uuid4()]))["hold"]
+    (fact,) = town.facts()
+    assert [(entity.kind, entity.id) for entity in fact.entities] == [
+        ("hold", hold),
+        ("custodian-count", "2"),
+        ("conversation-count", "1"),
+    ]
 
 
 async def test_what_was_written_of_holds_is_never_changed(town: Town) -> None:
