@@ -1,7 +1,8 @@
 """`muniment audit verify`: walks the logs of a running deployment, row by row, and may copy them out.
 
 It reads the database as the role audit_app and asks the audit service nothing: what is to be judged is not
-asked about itself.
+asked about itself. Which logs there are is asked of their own rows (as audit_sequencer, who sees those of all
+tenants) and of identity: neither can hide a log from the other.
 """
 
 import json
@@ -26,6 +27,7 @@ from libs.evidence.trust import Trust, log_of, parse_trust
 from libs.evidence.verify import TRUST
 from libs.kernel.ids import TenantId
 from libs.kernel.secrets import Secret
+from services.audit.store.books import tenants_with_logs
 from services.audit.store.log_source import DatabaseLog, open_log
 from services.audit.usecases.verify import Verified, verify_stored
 from services.runner.deployment import read_facts
@@ -75,7 +77,9 @@ class _Walk:
     def __init__(self, facts: Mapping[str, Any], wish: Wish) -> None:
         self._facts = facts
         self._wish = wish
-        self._dsn: Secret = settings_of("audit", Path(facts["settings"]), {})[1].database
+        settings = settings_of("audit", Path(facts["settings"]), {})[1]
+        self._dsn: Secret = settings.database
+        self._sequencer_dsn: Secret = settings.database_sequencer
         self._kept = {} if wish.kept is None else kept_checkpoints(wish.kept, self._trust())
         if wish.export is not None:
             _begin_export(wish.export, self._trusted_bytes())
@@ -89,8 +93,9 @@ class _Walk:
         tenants = Operator(self._facts).call("GET", "/internal/tenants")["tenants"]
         logs = {each["slug"]: TenantId(UUID(each["tenant"])) for each in tenants}
         logs[PLATFORM] = TenantId(PLATFORM_TENANT)
-        gone = self._kept.keys() - logs.values()  # of whom nothing is left but what was kept elsewhere
-        return {**logs, **{str(tenant): tenant for tenant in sorted(gone)}}
+        # Of whom identity knows nothing (any more): their rows are there, or what was kept elsewhere.
+        others = (self._kept.keys() | self._with_logs()) - set(logs.values())
+        return {**logs, **{str(tenant): tenant for tenant in sorted(others)}}
 
     def verdict_on(self, name: str, tenant: TenantId, told: Told) -> dict[str, Any]:
         """Return what was found about a log, for a program; copy it out when it holds."""
@@ -108,7 +113,15 @@ class _Walk:
             raise RunnerError(f"The log {name} cannot be read: {error}") from error
         except OSError as error:
             raise RunnerError(f"{error.filename} cannot be written: {error.strerror}") from error
+        if name == str(tenant) and not (found.size or found.waiting):  # mistyped, or all of it was deleted
+            return {**facts, "ok": False, "index": None, "reason": "there is no such log", "where": "log"}
         return {**facts, "ok": True, **_facts_of(found)}
+
+    def _with_logs(self) -> set[TenantId]:
+        try:
+            return tenants_with_logs(self._sequencer_dsn)
+        except psycopg.Error as error:
+            raise RunnerError(f"It cannot be read which logs there are: {error}") from error
 
     def _tenant_of(self, name: str) -> TenantId:
         try:

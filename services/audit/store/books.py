@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 from typing import Final
 
+import psycopg
+
 from libs.db.pool import CrossingDatabase
 from libs.kernel.ids import TenantId
+from libs.kernel.secrets import Secret
 from services.audit.domain.reconciling import Positions, Standing
 from services.audit.ports.books import Progress
 from services.audit.store.evidence import PostgresEvidence
@@ -14,6 +17,16 @@ _CURSORS: Final = """
 SELECT source, part, position FROM audit.projection_cursor WHERE consumer = %s AND source = ANY(%s::text[])
 """
 _LOGS: Final = "SELECT tenant, sequenced, integrated FROM audit.log"
+# Tenant by tenant along the key: reading every entry to name a few tenants would take as long as a walk.
+_WITH_LOGS: Final = """
+WITH RECURSIVE found (tenant) AS (
+    (SELECT e.tenant FROM audit.entry e ORDER BY e.tenant LIMIT 1)
+    UNION ALL
+    SELECT (SELECT e.tenant FROM audit.entry e WHERE e.tenant > f.tenant ORDER BY e.tenant LIMIT 1)
+      FROM found f WHERE f.tenant IS NOT NULL
+)
+SELECT f.tenant FROM found f WHERE f.tenant IS NOT NULL UNION SELECT l.tenant FROM audit.log l
+"""
 _DETAILS: Final = """
 SELECT e.tenant, d.action, count(*) AS entries
   FROM unnest(%s::smallint[], %s::bigint[]) AS p (part, position)
@@ -22,6 +35,15 @@ SELECT e.tenant, d.action, count(*) AS entries
  WHERE e.source = %s
  GROUP BY e.tenant, d.action
 """
+
+
+def tenants_with_logs(dsn: Secret) -> set[TenantId]:
+    """Return whose logs there are, as the role audit_sequencer sees them: also of whom nobody else knows.
+
+    By a connection of its own, for a command. Raises psycopg.Error.
+    """
+    with psycopg.connect(dsn.reveal(), autocommit=True, application_name="audit-verify") as connection:
+        return {TenantId(tenant) for (tenant,) in connection.execute(_WITH_LOGS)}
 
 
 class PostgresBooks:

@@ -1,5 +1,6 @@
 """`muniment audit verify` over a database: it names what is bad, and copies out what a stranger can check."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -8,11 +9,15 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from libs.evidence.trust import dump_trust
 from libs.kernel.ids import TenantId
+from services.audit.settings import Settings
 from services.runner.configuration import Value, toml_of
+from services.runner.peers import Operator
+from services.runner.walk import Wish, verify_logs
 from tests.integration.audit.logs import TRUST, Logs, act, logs_in
 from tests.support.engines import ROOT, ServiceDatabase
 
@@ -37,15 +42,14 @@ def data(logs: Logs, tmp_path: Path) -> Path:
     table: dict[str, Value] = {
         "listen": "unix:/tmp/audit",
         "database": logs.database.dsn("audit_app").reveal(),
-        "database_sequencer": "postgresql:///none",
+        "database_sequencer": logs.database.dsn("audit_sequencer").reveal(),
         "database_publisher": "postgresql:///none",
         "redis": "unix:///tmp/none",
-        "keys_url": "unix:/tmp/none",
-        "identity_url": "unix:/tmp/none",
-        "messaging_url": "unix:/tmp/none",
         "service_key": "",
         "peer_keys": {},
     }
+    names = [each.name for each in msgspec.structs.fields(Settings)]
+    table |= {name: "unix:/tmp/none" for name in names if name.endswith("_url")}
     folder = tmp_path / "data"
     (folder / "run").mkdir(parents=True)
     settings = folder / "settings.toml"
@@ -117,10 +121,29 @@ async def test_a_log_that_was_taken_away_is_found_by_the_copy_of_its_checkpoint(
     assert walked(data, "--export", copy).returncode == 0
     for table in ("entry", "detail", "detail_entity", "checkpoint", "tile", "log"):
         logs.rows(f"DELETE FROM audit.{table} WHERE tenant = %s", ONE)
-    assert [log["ok"] for log in verdicts(data)] == [True, True]
+    assert [(log["ok"], log.get("reason")) for log in verdicts(data)] == [
+        (False, "there is no such log"),
+        (True, None),
+    ]
     gone, there = verdicts(data, "--kept", copy)
     assert (gone["ok"], gone["index"], there["ok"]) == (False, 0, True)
     assert "truncated" in gone["reason"]
+
+
+@pytest.mark.planted
+async def test_a_log_is_walked_though_identity_knows_nothing_of_its_tenant(
+    logs: Logs, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "operator.seed").write_bytes(base64.b64encode(bytes(32)))
+    deployment = data / "run" / "deployment.json"
+    facts = json.loads(deployment.read_text()) | {"operator_seed": str(data / "operator.seed")}
+    deployment.write_text(json.dumps(facts))
+    answered = {"tenants": [{"slug": "one", "tenant": str(ONE)}]}
+    monkeypatch.setattr(Operator, "call", lambda *_arguments, **_named: answered)
+    logs.rows("DELETE FROM audit.log WHERE tenant = %s", TWO)
+    assert verify_logs(data, Wish(trust=data / "trust.json"), as_json=True) == 1
+    seen = {log["log"]: log["ok"] for log in json.loads(capsys.readouterr().out)["logs"]}
+    assert seen == {"one": True, "_platform": True, str(TWO): False}
 
 
 async def test_keys_that_did_not_sign_are_not_enough(data: Path) -> None:
