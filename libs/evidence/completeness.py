@@ -5,9 +5,10 @@ and commitment to its participants, one leaf a conversation, in the order of the
 counts them. So whoever is shown every leaf, or the leaves of conversations that were named, sees that no
 conversation is missing, and how many entries each has.
 
-The participants of a conversation (whoever was there up to that `seq`) are a tree of their own, over salted
-tags in order. That somebody is, or is not, among them is shown by one or two tags, and the others stay
-unknown. A tag out of order could hide somebody: the order is what the platform committed to, when it did.
+The participants of a conversation (whoever was there or sent anything, up to that `seq`) are a tree of
+their own, over salted tags in order. That somebody is, or is not, among them is shown by one or two tags,
+and the others stay unknown. A tag out of order could hide somebody: the order is what the platform
+committed to, when it did.
 """
 
 import bisect

@@ -40,8 +40,8 @@ class Reason(StrEnum):
     """Why an entry of a conversation in scope was not produced.
 
     OUTSIDE: sent at a time outside of the scope, which its metadata prove. ABSENT: no custodian was there
-    when it was sent. QUERY: it does not match. PRIVILEGE: privileged. DISPOSED: destroyed, under a
-    certificate.
+    when it was sent, or sent it, which the metadata of all entries up to it prove. QUERY: it does not match.
+    PRIVILEGE: privileged. DISPOSED: destroyed, under a certificate.
     """
 
     OUTSIDE = "outside"

@@ -20,7 +20,7 @@ from libs.evidence.entry import body_commitment, entry_leaf, place_in
 from libs.evidence.errors import EvidenceRefused
 from libs.evidence.leaf import Leaf
 from libs.evidence.log import trusted_checkpoint
-from libs.evidence.production.lines import CommitLine, EntryLine, RunLine, Status, parse_line, reason_of
+from libs.evidence.production.lines import CommitLine, EntryLine, Line, RunLine, Status, parse_line, reason_of
 from libs.evidence.production.manifest import (
     MANIFEST,
     MOST_FILE_BYTES,
@@ -50,6 +50,11 @@ ENTRIES_COMMITTED = "messaging.entries.committed"
 TRUST = "trust.json"
 """Not of the production, but what it is checked by; it may lie in the same folder."""
 
+_BRINGS_IN = (1, 2)
+"""Kinds of entries (ADR 0006): a conversation was created, participants were added."""
+_TAKES_OUT = 3
+"""Participants were removed."""
+
 Commit = tuple[Leaf, Detail]
 Key = tuple[UUID, int]
 
@@ -76,6 +81,15 @@ class _Facts(NamedTuple):
 
     sent_at: datetime
     actor: UUID
+    kind: int
+    subjects: frozenset[UUID]
+
+
+class _Proven(NamedTuple):
+    """What is proved of an entry: whether it has a body, and its metadata where they are shown."""
+
+    has_body: bool
+    facts: _Facts | None
 
 
 def is_production(path: Path) -> bool:
@@ -114,6 +128,8 @@ class _Expected:
     def __init__(self, folder: Path, manifest: Manifest, checkpoint: Checkpoint | None) -> None:
         """Read the claim of `manifest`."""
         self._folder, self._manifest, self._checkpoint = folder, manifest, checkpoint
+        names = manifest.scope.conversations
+        self._named = None if names is None else frozenset(names)
         self._heads = self._in_scope()
         self._head: OpenedHead | None = None
         self._last: Key | None = None
@@ -172,8 +188,9 @@ class _Expected:
         if claim is None or checkpoint is None:
             return
         leaf = self._leaf_of(claim, checkpoint)
-        root, named = leaf.root or b"", self._manifest.scope.conversations
-        grown, before, met = CompactRange(), None, 0
+        root = leaf.root or b""
+        named = None if self._named is None else set(self._named)
+        grown, before = CompactRange(), None
         for where, opened in self._shown(claim):
             head = opened.head
             if before is not None and head.conversation <= before:
@@ -182,11 +199,11 @@ class _Expected:
             if named is None:
                 grown.append(head.hashed())
             else:
-                met += head.conversation in named
+                named.discard(head.conversation)
                 _verify_named(opened, claim.detail.count, root, where)
             if self._covers(opened, where) and head.last_seq:
                 yield opened
-        if named is not None and met != len(named):
+        if named:
             raise EvidenceRefused("a conversation of the scope is not shown", "map")
         if named is None and (grown.size, grown.root()) != (claim.detail.count, root):
             raise EvidenceRefused(
@@ -216,7 +233,7 @@ class _Expected:
     def _covers(self, opened: OpenedHead, where: str) -> bool:
         """Tell whether a conversation is in scope, by its name and by who took part in it."""
         scope = self._manifest.scope
-        if scope.conversations is not None and opened.head.conversation not in scope.conversations:
+        if self._named is not None and opened.head.conversation not in self._named:
             return False
         if scope.custodians is None:
             return True
@@ -232,6 +249,41 @@ class _Expected:
         return any(members)
 
 
+class _Presence:
+    """Which custodians were there, entry by entry, as long as every change of the membership is proved."""
+
+    def __init__(self, custodians: tuple[UUID, ...] | None) -> None:
+        """Follow `custodians`, None where the scope names none."""
+        self._custodians = frozenset(custodians or ())
+        self._named = custodians is not None
+        self._at: Key | None = None
+        self._there: frozenset[UUID] | None = None
+
+    def meet(
+        self, conversation: UUID, first: int, last: int, proof: _Proven | None
+    ) -> frozenset[UUID] | None:
+        """Return who of them was there before entries `first` to `last`, None where that is not proved."""
+        if first == 1:
+            self._there = frozenset()
+        elif self._at != (conversation, first - 1):
+            self._there = None
+        self._at, before = (conversation, last), self._there
+        if before is not None:
+            self._there = self._after(before, proof)
+        return before if self._named else None
+
+    def _after(self, before: frozenset[UUID], proof: _Proven | None) -> frozenset[UUID] | None:
+        """Return who is there after an entry. What has a body is a message, and changes no membership."""
+        if proof is None:
+            return None
+        if proof.facts is None:
+            return before if proof.has_body else None
+        ours = proof.facts.subjects & self._custodians
+        if proof.facts.kind in _BRINGS_IN:
+            return before | ours
+        return before - ours if proof.facts.kind == _TAKES_OUT else before
+
+
 class _Walk:
     """One walk along the segments of a production."""
 
@@ -239,6 +291,7 @@ class _Walk:
         """Begin before the first entry."""
         self._folder, self._manifest, self._checkpoint = folder, manifest, checkpoint
         self.expected = _Expected(folder, manifest, checkpoint)
+        self._presence = _Presence(manifest.scope.custodians)
         self.proved: Counter[str] = Counter()
         self.attested: Counter[str] = Counter()
         self._excluded: Counter[Reason] = Counter()
@@ -246,6 +299,8 @@ class _Walk:
         self._redacted = self._pages = self._files = 0
         self._commits: dict[int, Commit] = {}
         self._shown: dict[str, dict[Key, ReadBack]] = {}
+        self._paths: set[str] = set()
+        self._errors: Iterator[tuple[UUID, int, str]] = iter(())
 
     def run(self) -> None:
         """Check everything."""
@@ -266,34 +321,40 @@ class _Walk:
         self._refuse_more_files()
 
     def _pass_segment(self, number: int, ref: FileRef) -> None:
-        self._commits, self._shown, paths = {}, {}, set()
+        self._commits, self._shown, self._errors = {}, {}, iter(())
+        self._paths.clear()
         self._files += 1
         for where, data in _lines(ref.path, _read(self._folder, ref)):
-            match parse_line(data, where):
-                case FileRef() as file:
-                    if not _is_of(file.path, number):
-                        raise EvidenceRefused("the file is of another segment", where)
-                    if file.path in paths:
-                        raise EvidenceRefused("the file is named twice", where)
-                    paths.add(file.path)
-                    self._pass_file(file)
-                case CommitLine() as commit:
-                    self._pass_commit(commit)
-                case RunLine() as run:
-                    self.expected.take(run.conversation, run.first, run.last, where)
-                    self._excluded[run.reason] += run.last - run.first + 1
-                    self.attested[run.reason] += run.last - run.first + 1
-                case EntryLine() as entry:
-                    self.expected.take(entry.conversation, entry.seq, entry.seq, where)
-                    self._pass_entry(entry, where)
+            self._pass_line(parse_line(data, where), number, where)
+        if next(self._errors, None) is not None:
+            raise EvidenceRefused("the list of errors names more entries than the index", ref.path)
         for path, rest in self._shown.items():
             if rest:
                 raise EvidenceRefused("the file shows an entry that the index does not name", path)
+
+    def _pass_line(self, line: Line, number: int, where: str) -> None:
+        match line:
+            case FileRef():
+                if not _is_of(line.path, number) or line.path in self._paths:
+                    raise EvidenceRefused("the file is of another segment, or named twice", where)
+                self._paths.add(line.path)
+                self._pass_file(line)
+            case CommitLine():
+                self._pass_commit(line)
+            case RunLine():
+                self.expected.take(line.conversation, line.first, line.last, where)
+                self._presence.meet(line.conversation, line.first, line.last, None)
+                self._excluded[line.reason] += line.last - line.first + 1
+                self.attested[line.reason] += line.last - line.first + 1
+            case EntryLine():
+                self.expected.take(line.conversation, line.seq, line.seq, where)
+                self._pass_entry(line, where)
 
     def _pass_file(self, ref: FileRef) -> None:
         data = _read(self._folder, ref)
         self._files += 1
         if not ref.path.startswith("data/"):
+            self._errors = _errors_in(ref.path, data)
             return
         shown: dict[Key, ReadBack] = {}
         before: Key | None = None
@@ -316,30 +377,27 @@ class _Walk:
 
     def _pass_entry(self, line: EntryLine, where: str) -> None:
         self._statuses[line.status] += 1
-        match line.status:
-            case Status.PRODUCED:
-                self._pass_produced(line, where)
-            case Status.EXCLUDED:
-                reason = reason_of(line.reason, where)
-                self._excluded[reason] += 1
-                facts = self._facts(line, None, where)
-                proved = reason is Reason.OUTSIDE and facts is not None
-                if facts is not None and proved and self._manifest.scope.covers(facts.sent_at):
-                    raise EvidenceRefused(
-                        "the entry is excluded as outside of the scope, and is within", where
-                    )
-                (self.proved if proved else self.attested)[reason] += 1
-            case Status.ERROR:
-                self._facts(line, None, where)
-                self.attested["error"] += 1
+        shown = self._shown_of(line, where) if line.status is Status.PRODUCED else None
+        proof = self._proof(line, shown, where)
+        facts = None if proof is None else proof.facts
+        there = self._presence.meet(line.conversation, line.seq, line.seq, proof)
+        if shown is not None:
+            self._judge_produced(line, shown, facts, where)
+        elif line.status is Status.EXCLUDED:
+            self._judge_excluded(line, facts, there, where)
+        else:
+            self._judge_error(line, where)
 
-    def _pass_produced(self, line: EntryLine, where: str) -> None:
+    def _shown_of(self, line: EntryLine, where: str) -> ReadBack:
+        """Return what the file of a produced entry shows of it."""
         shown = self._shown.get(line.file or "", {}).pop((line.conversation, line.seq), None)
         if shown is None:
             raise EvidenceRefused("the entry is not in the file that is named", where)
+        return shown
+
+    def _judge_produced(self, line: EntryLine, shown: ReadBack, facts: _Facts | None, where: str) -> None:
         self._number(line, where)
         self._redacted += line.redacted
-        facts = self._facts(line, shown, where)
         if facts is not None:
             if (facts.sent_at, facts.actor) != (shown.sent_at, shown.sender):
                 raise EvidenceRefused("the file shows another sender or time than was committed", where)
@@ -349,6 +407,29 @@ class _Walk:
             self.attested["redacted"] += 1
         else:
             (self.attested if facts is None else self.proved)["produced"] += 1
+
+    def _judge_excluded(
+        self, line: EntryLine, facts: _Facts | None, there: frozenset[UUID] | None, where: str
+    ) -> None:
+        """Check the reasons that metadata prove: when an entry was sent, and who was there."""
+        reason = reason_of(line.reason, where)
+        self._excluded[reason] += 1
+        proved = False
+        if reason is Reason.OUTSIDE and facts is not None:
+            proved = True
+            if self._manifest.scope.covers(facts.sent_at):
+                raise EvidenceRefused("the entry is excluded as outside of the scope, and is within", where)
+        if reason is Reason.ABSENT and facts is not None and there is not None:
+            proved = True
+            if there or facts.actor in (self._manifest.scope.custodians or ()):
+                raise EvidenceRefused("the entry is excluded as no custodian's, and one was there", where)
+        (self.proved if proved else self.attested)[reason] += 1
+
+    def _judge_error(self, line: EntryLine, where: str) -> None:
+        """Check that the list of errors has the entry next."""
+        if next(self._errors, None) != (line.conversation, line.seq, line.reason):
+            raise EvidenceRefused("the list of errors does not name the entry", where)
+        self.attested["error"] += 1
 
     def _number(self, line: EntryLine, where: str) -> None:
         """Check that page numbers go on without a gap."""
@@ -361,8 +442,8 @@ class _Walk:
                 raise EvidenceRefused("the numbers do not go on", where)
             self._pages += last - first + 1
 
-    def _facts(self, line: EntryLine, shown: ReadBack | None, where: str) -> _Facts | None:
-        """Return what an entry's metadata say, when they are shown and the proof leads to the log."""
+    def _proof(self, line: EntryLine, shown: ReadBack | None, where: str) -> _Proven | None:
+        """Return what is proved of an entry, when it has a proof that leads to the log."""
         fields = line.proof
         if fields is None:
             return None
@@ -371,12 +452,13 @@ class _Walk:
             raise EvidenceRefused("the commit of the entry is not shown", where)
         leaf, detail = self._commits[number]
         commitment, metadata = shown_metadata(fields, line.conversation, line.seq, self._manifest.tenant)
-        hashed = entry_leaf(commitment, _body(fields, line, shown))
+        body = _body(fields, line, shown)
+        hashed = entry_leaf(commitment, body)
         fields.end()
         place, size = place_in(detail.runs, line.conversation, line.seq)
         root = leaf.root or b""
         proven(lambda: verify_inclusion(leaf=hashed, index=place, size=size, proof=path, root=root), where)
-        return None if metadata is None else _facts_in(metadata, where)
+        return _Proven(body is not None, None if metadata is None else _facts_in(metadata, where))
 
     def _refuse_more_files(self) -> None:
         """Refuse files that nothing names: named ones were all there, each once."""
@@ -409,9 +491,24 @@ def _body(fields: Fields, line: EntryLine, shown: ReadBack | None) -> bytes | No
 
 
 def _facts_in(metadata: bytes, where: str) -> _Facts:
-    value = parse_json(metadata, where)
-    fields = Fields(value, where)
-    return _Facts(parse_instant(fields.text("sent_at"), where), fields.uuid("actor"))
+    fields = Fields(parse_json(metadata, where), where)
+    kind, subjects = fields.raw("kind"), fields.items("subjects")
+    if not isinstance(kind, int):
+        raise EvidenceRefused("the kind of the entry is missing", where)
+    return _Facts(
+        parse_instant(fields.text("sent_at"), where),
+        fields.uuid("actor"),
+        kind,
+        frozenset(Fields({"subject": each}, where).uuid("subject") for each in subjects),
+    )
+
+
+def _errors_in(path: str, data: bytes) -> Iterator[tuple[UUID, int, str]]:
+    """Give the entries that a list of errors names."""
+    for where, line in _lines(path, data):
+        fields = Fields(parse_json(line, where), where)
+        yield fields.uuid("conversation"), fields.number("seq"), fields.text("reason")
+        fields.end()
 
 
 def _verify_named(opened: OpenedHead, count: int, root: bytes, where: str) -> None:

@@ -58,6 +58,7 @@ SIGNED = Trust(
 PEOPLE = tuple(
     Person(UUID(int=number), f"Person {number}", f"p{number}@acme.example") for number in (1, 2, 3, 4)
 )
+KINDS = {Kind.CREATED: 1, Kind.JOINED: 2, Kind.LEFT: 3, Kind.MESSAGE: 4}
 ODD = (
     "",
     "\0 nul",
@@ -94,8 +95,10 @@ class Said:
             {
                 "actor": str(self.sender),
                 "conversation": str(self.conversation.id),
+                "kind": KINDS[self.kind],
                 "sent_at": instant_text(self.sent_at),
                 "seq": self.seq,
+                "subjects": [str(each) for each in self.subjects],
                 "tenant": str(TENANT),
             }
         )

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +15,7 @@ import pytest
 
 from libs.evidence.bundle import Commit
 from libs.evidence.canonical import canonical, encoded
+from libs.evidence.entry import metadata_commitment
 from libs.evidence.errors import EvidenceRefused
 from libs.evidence.production.lines import commit_line
 from libs.evidence.production.manifest import Format, Reason, Scope
@@ -32,7 +34,7 @@ from services.ediscovery.domain.productions.items import (
 )
 from services.runner.verify import verify
 from tests.unit.evidence.logs import INSTANCE, KEY, SALT, START, STRANGER, TRUST
-from tests.unit.productions.made import LOG, PEOPLE, SIGNED, TALKS, Made
+from tests.unit.productions.made import LOG, PEOPLE, SIGNED, TALKS, Log, Made, Said, conversation, talk
 
 NAMED = Scope(conversations=(TALKS[0][0].conversation.id, TALKS[2][0].conversation.id))
 CUSTODIAN = Scope(custodians=(PEOPLE[0].id, PEOPLE[1].id))
@@ -316,6 +318,114 @@ def test_a_custodian_cannot_be_hidden(tmp_path: Path):
 def test_a_produced_message_outside_of_the_scope_is_refused(tmp_path: Path):
     Made(scope=SPRING).write(tmp_path, LOG.items(CUSTODIAN))
     assert "is outside of the scope" in refused(tmp_path)
+
+
+def coming_and_going() -> Log:
+    """Return a log in which the first person comes to the other two, and goes again."""
+    about = conversation(1, PEOPLE[:3])
+    first, second, third = (person.id for person in PEOPLE[:3])
+    entries = [
+        Said(about, 1, Kind.CREATED, None, START, second, (second, third)),
+        Said(about, 2, Kind.MESSAGE, b"before", START, second),
+        Said(about, 3, Kind.JOINED, None, START, second, (first,)),
+        Said(about, 4, Kind.MESSAGE, b"while", START, third),
+        Said(about, 5, Kind.LEFT, None, START, first, (first,)),
+        Said(about, 6, Kind.MESSAGE, b"after", START, third),
+    ]
+    return Log([entries])
+
+
+def absences(log: Log, *seqs: int) -> list[Item]:
+    """Return the items of a log, of which some are excluded because no custodian was there."""
+    items: list[Item] = []
+    for entry in log.talks[0]:
+        absent = Excluded(entry.conversation.id, entry.seq, Reason.ABSENT, evidence=log.hidden(entry))
+        items.append(absent if entry.seq in seqs else entry.produced(log.evidence(entry)))
+    return items
+
+
+FIRST = Scope(custodians=(PEOPLE[0].id,))
+
+
+def test_that_no_custodian_was_there_is_proved_by_who_came_and_went(tmp_path: Path):
+    log = coming_and_going()
+    made = Made(scope=FIRST, log=log)
+    made.write(tmp_path, absences(log, 2, 6))
+    assert verify_path(tmp_path, SIGNED).proved == {"absent": 2, "produced": 4}
+
+
+@pytest.mark.planted
+@pytest.mark.parametrize("seq", [4, 5])
+def test_an_entry_excluded_as_no_custodians_though_one_was_there_is_refused(tmp_path: Path, seq: int):
+    log = coming_and_going()
+    Made(scope=FIRST, log=log).write(tmp_path, absences(log, seq))
+    assert "and one was there" in refused(tmp_path)
+
+
+@pytest.mark.planted
+def test_who_hides_that_a_custodian_came_proves_nothing_of_what_follows(tmp_path: Path):
+    log = coming_and_going()
+    about = log.talks[0][0].conversation.id
+    hidden: list[Item] = [
+        Excluded(about, 3, Reason.PRIVILEGE),
+        Excluded(about, 3, Reason.PRIVILEGE, evidence=replace(log.evidence(log.talks[0][2]), **HALF)),
+        ExcludedRun(about, 3, 3, Reason.PRIVILEGE),
+    ]
+    for item in hidden:
+        items = absences(log, 2, 4, 6)
+        items[2] = item
+        Made(scope=FIRST, log=log).write(tmp_path, items)
+        report = verify_path(tmp_path, SIGNED)
+        assert report.proved == {"absent": 1, "produced": 2}
+        assert report.attested == {"absent": 2, "privilege": 1}
+
+
+HALF: dict[str, Any] = {
+    "metadata": None,
+    "metadata_salt": None,
+    "metadata_commitment": metadata_commitment(coming_and_going().talks[0][2].metadata(), SALT),
+}
+
+
+def test_a_message_whose_metadata_are_hidden_changes_nobodys_presence(tmp_path: Path):
+    log = coming_and_going()
+    said = log.talks[0][1]
+    half = {**HALF, "metadata_commitment": metadata_commitment(said.metadata(), SALT)}
+    items = absences(log, 6)
+    items[1] = Excluded(said.conversation.id, 2, Reason.DISPOSED, evidence=replace(log.hidden(said), **half))
+    Made(scope=FIRST, log=log).write(tmp_path, items)
+    report = verify_path(tmp_path, SIGNED)
+    assert (report.proved["absent"], report.attested) == (1, {"disposed": 1})
+
+
+@pytest.mark.planted
+@pytest.mark.parametrize("errors", [b"", b"other", b"twice"])
+def test_a_list_of_errors_that_is_not_the_indexs_is_refused(tmp_path: Path, errors: bytes):
+    items = [Failed(place(item), seq(item), "no-key") for item in LOG.items(EVERYTHING)]
+    Made(scope=EVERYTHING).write(tmp_path, items)
+    verify_path(tmp_path, SIGNED)
+    path, lines = next(lines_of(tmp_path))
+    assert lines[0]["path"] == "errors/000001.jsonl"
+    listed = tmp_path / lines[0]["path"]
+    data = listed.read_bytes()
+    data = {b"": b"", b"other": data.replace(b"no-key", b"no-hay"), b"twice": data + data}[errors]
+    listed.write_bytes(data)
+    lines[0].update(sha256=hashlib.sha256(data).hexdigest(), size=str(len(data)))
+    path.write_bytes(b"".join(canonical(line) + b"\n" for line in lines))
+    resigned(tmp_path, lambda _: None)
+    assert "list of errors" in refused(tmp_path)
+
+
+def test_memory_stays_flat_while_a_production_is_checked(tmp_path: Path):
+    peaks = []
+    for count in (2, 12):
+        log = Log([talk(conversation(number), [b"x" * 40] * 99) for number in range(count)])
+        Made(scope=EVERYTHING, log=log, part_entries=50).write(tmp_path)
+        tracemalloc.start()
+        verify_path(tmp_path, SIGNED)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.3 * peaks[0] + 100_000
 
 
 def lines_of(folder: Path) -> Iterator[tuple[Path, list[Any]]]:
