@@ -18,6 +18,11 @@ class Standing(NamedTuple):
     sequenced: int
     integrated: int
 
+    @property
+    def waiting(self) -> int:
+        """How many entries no tree has yet."""
+        return self.sequenced - self.integrated
+
 
 class Span(NamedTuple):
     """Entries of a log from `first` to `end`, without `end`."""
@@ -46,16 +51,28 @@ class Growth:
     tiles: tuple[tuple[TileAt, bytes], ...]
 
 
-def shares_of(behind: Iterable[Standing], logs: int, entries: int) -> list[Span]:
-    """Return what one round takes in: of at most `logs` logs, and at most `entries` of them all."""
-    spans: list[Span] = []
-    for standing in behind:
-        share = min(standing.sequenced - standing.integrated, entries)
-        if share == 0 or len(spans) == logs:
-            break
-        spans.append(Span(standing.tenant, standing.integrated, standing.integrated + share))
+def shares_of(
+    behind: Iterable[Standing], logs: int, entries: int, after: TenantId | None = None
+) -> list[Span]:
+    """Return what one round takes in: of at most `logs` logs, and at most `entries` of them all.
+
+    Logs take turns: those beyond `after`, the last one of the round before, come first. An equal part of
+    the entries is for each of them, and what one does not need is for the others: nobody waits for the flood
+    of another.
+    """
+    turns = sorted(
+        behind, key=lambda standing: (after is not None and standing.tenant <= after, standing.tenant)
+    )[:logs]
+    shares: dict[TenantId, int] = {}
+    for served, standing in enumerate(sorted(turns, key=lambda standing: standing.waiting)):
+        share = min(standing.waiting, entries // (len(turns) - served))
+        shares[standing.tenant] = share
         entries -= share
-    return spans
+    return [
+        Span(standing.tenant, standing.integrated, standing.integrated + shares[standing.tenant])
+        for standing in turns
+        if shares[standing.tenant]
+    ]
 
 
 def refuse_other_root(tenant: TenantId, edge: Edge, published: Published | None) -> None:

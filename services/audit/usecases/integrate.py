@@ -42,6 +42,7 @@ class Integrate:
         self._signs = signs
         self._edges: OrderedDict[TenantId, Edge] = OrderedDict()
         self._damaged: dict[TenantId, float] = {}
+        self._last_served: TenantId | None = None
 
     async def run(self) -> None:
         """Integrate until cancelled, whenever no other process does. Raises DatabaseUnavailable."""
@@ -60,7 +61,7 @@ class Integrate:
     async def round(self, ledger: Ledger) -> bool:
         """Grow what can grow; return whether there was more than one round's share of it."""
         behind = [standing for standing in await ledger.behind() if self._may_grow(standing.tenant)]
-        waiting = sum(standing.sequenced - standing.integrated for standing in behind)
+        waiting = sum(standing.waiting for standing in behind)
         signer = await self._key.find_signer() if behind else None
         self._signs.waits_for_key(waits=bool(behind) and signer is None)
         integrated = 0 if signer is None else await self._grow(ledger, behind, signer)
@@ -73,7 +74,8 @@ class Integrate:
 
     async def _grow(self, ledger: Ledger, behind: Sequence[Standing], signer: Signer) -> int:
         """Grow logs by one round's share; return the number of entries that got into their trees."""
-        shares = shares_of(behind, _LOGS_A_ROUND, _ENTRIES_A_ROUND)
+        shares = shares_of(behind, _LOGS_A_ROUND, _ENTRIES_A_ROUND, self._last_served)
+        self._last_served = shares[-1].tenant
         edges = {span.tenant: await self._find_edge(ledger, span.tenant, span.first) for span in shares}
         spans = [span for span in shares if edges[span.tenant] is not None]
         hashes = await ledger.leaf_hashes(spans)
