@@ -106,6 +106,8 @@ async def test_there_is_one_integrator_at_a_time(logs: Logs) -> None:
         "DELETE FROM audit.entry WHERE index = 256",
         "UPDATE audit.tile SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1)",
         "DELETE FROM audit.tile",
+        "ALTER TABLE audit.tile DROP CONSTRAINT tile_hashes_check; UPDATE audit.tile SET hashes = 'short'",
+        "ALTER TABLE audit.tile ALTER hashes DROP NOT NULL; UPDATE audit.tile SET hashes = NULL",
         "UPDATE audit.checkpoint SET root = set_byte(root, 0, get_byte(root, 0) # 1)",
         "DELETE FROM audit.checkpoint WHERE size = 300",
         "UPDATE audit.log SET integrated = 299",
