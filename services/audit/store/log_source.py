@@ -46,8 +46,10 @@ SELECT size, root, note FROM audit.checkpoint WHERE tenant = %s ORDER BY size DE
 """
 _CHECKPOINTS: Final = """
 SELECT size, root, note FROM audit.checkpoint
- WHERE tenant = %s AND size > %s AND size < %s ORDER BY size LIMIT 1000
+ WHERE tenant = %s AND size >= %s AND size < %s ORDER BY size LIMIT 1000
 """
+_LEAST_SIZE: Final = -(1 << 63)
+"""Of a row: a size that is none is given out, too, for it to be refused."""
 _LOG: Final = "SELECT sequenced, integrated FROM audit.log WHERE tenant = %s"
 _COUNT_ENTRIES: Final = """
 SELECT count(*) AS rows, min(index) FILTER (WHERE index < 0 OR index >= %(size)s) AS stray
@@ -116,11 +118,11 @@ class DatabaseLog:
 
     def checkpoints(self) -> Iterator[bytes]:
         """Give all other checkpoints, smallest first."""
-        newest, after = self.published(), -1
-        while rows := self._all(_CHECKPOINTS, after, newest):
+        newest, first = self.published(), _LEAST_SIZE
+        while rows := self._all(_CHECKPOINTS, first, newest):
             for row in rows:
                 yield _note_in(row)
-            after = rows[-1].size
+            first = rows[-1].size + 1
 
     def tile(self, at: TileAt) -> bytes:
         """Return a tile: a full one as it is stored, another from what lies below. Raises LookupError.

@@ -121,6 +121,17 @@ OTHERS = [
         None,
         "601",
     ),
+    Harm(
+        "ALTER TABLE audit.checkpoint DROP CONSTRAINT checkpoint_size_check;"
+        "INSERT INTO audit.checkpoint SELECT tenant, -5, root, note FROM audit.checkpoint WHERE size = 600",
+        None,
+        "-5",
+    ),
+    Harm(
+        "ALTER TABLE audit.tile DROP CONSTRAINT tile_hashes_check;"
+        "UPDATE audit.tile SET hashes = 'short' WHERE number = 1",
+        256,
+    ),
     Harm("UPDATE audit.detail SET at = 'infinity' WHERE index = 17", 17, "time"),
     Harm(
         "ALTER TABLE audit.detail ALTER salt DROP NOT NULL;"
