@@ -8,7 +8,7 @@ PARTITIONS = 64
 
 CONSUMERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "identity": ("messaging", "audit"),
+        "identity": ("messaging", "holds", "audit"),
         "keys": ("holds", "audit"),
         "messaging": ("holds", "retention", "audit"),
         "audit": ("audit",),

@@ -13,6 +13,7 @@ from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
 from libs.authz.authorizer import Authorizer
 from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase, Transaction
+from libs.events.effects import ApplyMany
 from libs.events.projector import Projector
 from libs.events.publisher import Publisher
 from libs.host.app import Lifespan, create_app
@@ -33,10 +34,11 @@ from services.holds.adapters.prometheus import WaitingSigns
 from services.holds.domain.holds import EXECUTORS
 from services.holds.edge.http import PREFIX, hold_routes
 from services.holds.edge.problems import PROBLEMS
-from services.holds.edge.stream import confirmation_door
+from services.holds.edge.stream import confirmation_door, directory_door
 from services.holds.settings import Settings
 from services.holds.store.acts import ACTS
 from services.holds.store.confirmations import PostgresConfirmations, PostgresWaitingHolds
+from services.holds.store.principals import PostgresPrincipals
 from services.holds.store.register import PostgresRegisters
 from services.holds.usecases.access import Access
 from services.holds.usecases.denials import TellDenials
@@ -86,21 +88,29 @@ class _World:
         signs = WaitingSigns(self.metrics, settings.late_seconds)
         self.watch = WatchHolds(PostgresWaitingHolds(self.projecting), signs, clock)
 
-    def projector_of(self, executor: str) -> Projector:
-        """Return what takes in the confirmations of an executor."""
+    def projectors(self) -> list[Projector]:
+        """Return what takes in the directory, and the confirmations of each executor."""
 
         def confirmations_in(tx: Transaction) -> PostgresConfirmations:
             return PostgresConfirmations(tx, self.clock, self.ids)
 
+        doors = {
+            executor: confirmation_door(executor, confirmations_in, self.clock, self.ids)
+            for executor in EXECUTORS
+        }
+        doors["identity"] = directory_door(PostgresPrincipals)
+        return [self._projector(source, door) for source, door in doors.items()]
+
+    def _projector(self, source: str, door: ApplyMany) -> Projector:
         return Projector(
             SERVICE,
-            executor,
+            source,
             schema=SERVICE,
             database=self.projecting,
             redis=self.redis,
-            apply=confirmation_door(executor, confirmations_in, self.clock, self.ids),
-            fetch_gap=gaps_of(self.owners[executor]),
-            report_cursors=reports_to(self.owners[executor]),
+            apply=door,
+            fetch_gap=gaps_of(self.owners[source]),
+            report_cursors=reports_to(self.owners[source]),
             clock=self.clock,
             metrics=self.metrics,
         )
@@ -181,8 +191,8 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
             await stack.enter_async_context(background)
             background.keep(world.publisher.run)
             background.keep(world.signed_in.run)
-            for executor in EXECUTORS:
-                background.keep(world.projector_of(executor).run)
+            for projector in world.projectors():
+                background.keep(projector.run)
             background.every(lambda: _DENIALS_SECONDS, world.tell_denials)
             background.every(lambda: _WATCH_SECONDS, world.watch)
             yield

@@ -85,13 +85,17 @@ class Release(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A hold with what has become of it: who confirmed it and when, who was told, who ended it."""
+    """A hold with what has become of it: who confirmed it and when, who was told, who ended it.
+
+    `unknown` are custodians who are not in the directory.
+    """
 
     hold: Hold
     confirmations: Mapping[str, datetime] = field(default_factory=dict)
     in_force_at: datetime | None = None
     release: Release | None = None
     notices: Mapping[PrincipalId, NoticeState] = field(default_factory=dict)
+    unknown: frozenset[PrincipalId] = frozenset()
 
     @property
     def state(self) -> State:

@@ -97,6 +97,9 @@ class HoldAnswer(BaseModel):
     executors: list[ExecutorAnswer]
     missing: list[str] = Field(description="The executors that have not confirmed the hold.")
     notices: list[NoticeAnswer]
+    unknown: list[UUID] = Field(
+        description="Custodians who are not in the directory: by them the hold preserves nothing yet."
+    )
     release: ReleaseAnswer | None
     request: RequestView | None = Field(description="The newest request for the hold's release.")
 
@@ -207,6 +210,7 @@ def _answer_of(shown: Shown, now: datetime) -> HoldAnswer:
         ],
         missing=list(standing.missing),
         notices=[NoticeAnswer(custodian=who, state=state) for who, state in standing.notices.items()],
+        unknown=sorted(standing.unknown),
         release=None
         if ended is None
         else ReleaseAnswer(

@@ -51,6 +51,9 @@ _NOTICES: Final = """
     SELECT n.hold, n.custodian, n.state FROM holds.notice n WHERE n.tenant = %s AND n.hold = ANY (%s::uuid[])
      ORDER BY n.hold, n.custodian
 """
+_KNOWN: Final = (
+    "SELECT p.principal FROM holds.principal p WHERE p.tenant = %s AND p.principal = ANY (%s::uuid[])"
+)
 _PROGRESS: Final = """
     SELECT DISTINCT ON (c.executor) c.executor, c.generation, c.at
       FROM holds.confirmation c WHERE c.tenant = %s ORDER BY c.executor, c.generation DESC
@@ -207,6 +210,8 @@ class PostgresRegister:
             return []
         confirmed = await self._tx.fetch_all(_CONFIRMED, (self._tenant, holds))
         notices = await self._tx.fetch_all(_NOTICES, (self._tenant, holds))
+        custodians = sorted({who for row in rows for who in row.custodians})
+        known = {row.principal for row in await self._tx.fetch_all(_KNOWN, (self._tenant, custodians))}
         by_executor: defaultdict[UUID, dict[str, datetime]] = defaultdict(dict)
         for row in confirmed:
             by_executor[row.hold][row.executor] = row.at
@@ -220,6 +225,7 @@ class PostgresRegister:
                 row.in_force_at,
                 _release_of(row),
                 by_custodian[row.hold],
+                frozenset(PrincipalId(who) for who in row.custodians if who not in known),
             )
             for row in rows
         ]

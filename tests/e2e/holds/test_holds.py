@@ -126,6 +126,16 @@ async def test_a_hold_comes_into_force_whoever_was_killed(court: Court, victim: 
     await court.comes_to(placed, "in-force")
 
 
+async def test_custodians_are_known_from_the_directory(court: Court):
+    custodian, nobody = court.principals["employee"], str(uuid4())
+    placed = await court.place(custodians=[custodian, nobody])
+    shown = await eventually(
+        lambda: court.get("legal_counsel", f"/holds/v1/holds/{placed['hold']}"),
+        lambda shown: len(shown["unknown"]) == 1,
+    )
+    assert shown["unknown"] == [nobody]
+
+
 async def test_a_silent_hold_shows_to_nobody_who_must_not_know(court: Court):
     custodian = court.principals["auditor"]
     hold = (await court.place(custodians=[custodian]))["hold"]

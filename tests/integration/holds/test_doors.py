@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from libs.approvals.request import LIFETIME
+from libs.contracts.events import PrincipalDeactivated, PrincipalProvisioned
 from libs.contracts.holds import HoldPlaced, HoldReleased
 from libs.kernel.ids import PrincipalId
 from tests.integration.holds.town import ELSEWHERE, NOON, NOT_FOUND, TENANT, Person, Town, problem_of
@@ -253,6 +254,25 @@ async def test_the_fact_of_a_silent_hold_tells_how_many_it_concerns_and_not_whom
         ("custodian-count", "2"),
         ("conversation-count", "1"),
     ]
+
+
+async def test_custodians_who_are_not_in_the_directory_are_shown(town: Town) -> None:
+    known, unknown, elsewhere = (PrincipalId(uuid4()) for _ in range(3))
+    gone = PrincipalDeactivated(principal=known)
+    for tenant, events in (
+        (TENANT, (provisioned(known), gone)),
+        (ELSEWHERE, (provisioned(elsewhere),)),
+    ):
+        await town.learn(tenant, *events)
+    placed = await town.placed(COUNSEL, custodians=[known, unknown, elsewhere])
+    assert placed["unknown"] == sorted(map(str, (unknown, elsewhere)))
+    await town.learn(TENANT, provisioned(unknown))
+    assert (await town.shown(COUNSEL, placed["hold"]))["unknown"] == [str(elsewhere)]
+
+
+def provisioned(principal: PrincipalId) -> PrincipalProvisioned:
+    """Return the event that somebody came into the directory."""
+    return PrincipalProvisioned(principal=principal, display_name="", active=True, roles=())
 
 
 async def test_what_was_written_of_holds_is_never_changed(town: Town) -> None:

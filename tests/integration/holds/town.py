@@ -18,7 +18,7 @@ from libs.authn.actor import Actor
 from libs.authn.errors import Unauthenticated
 from libs.authz.authorizer import Authorizer
 from libs.barrier.door import SOURCE, hold_door
-from libs.contracts.events import Event, decode
+from libs.contracts.events import Event, decode, encode
 from libs.contracts.facts import HoldsFact
 from libs.contracts.holds import CONFIRMATIONS, GenerationConfirmed
 from libs.contracts.streams import CONSUMERS
@@ -27,6 +27,7 @@ from libs.events.acts import count_acts
 from libs.events.internal import own_gaps, own_reports
 from libs.events.projector import Projector
 from libs.events.publisher import Publisher
+from libs.events.records import StreamRecord, partition_of
 from libs.host.app import create_app
 from libs.host.approvals import approval_routes
 from libs.kernel.clock import ManualClock
@@ -37,9 +38,10 @@ from libs.telemetry.metrics import Metrics
 from services.holds.adapters.prometheus import WaitingSigns
 from services.holds.edge.http import PREFIX, hold_routes
 from services.holds.edge.problems import PROBLEMS
-from services.holds.edge.stream import confirmation_door
+from services.holds.edge.stream import confirmation_door, directory_door
 from services.holds.store.acts import ACTS
 from services.holds.store.confirmations import PostgresConfirmations, PostgresWaitingHolds
+from services.holds.store.principals import PostgresPrincipals
 from services.holds.store.register import PostgresRegisters
 from services.holds.usecases.access import Access
 from services.holds.usecases.denials import TellDenials
@@ -204,6 +206,21 @@ class Town:
             clock=self.clock,
             metrics=self.holds.metrics,
         )
+
+    async def learn(self, tenant: TenantId, *events: Event) -> None:
+        """Take in what identity tells of the directory, as its projector does."""
+        records = [
+            StreamRecord(
+                partition_of(tenant),
+                number,
+                tenant,
+                event.name,
+                encode(event, id=uuid4(), time=NOON, tenant=tenant),
+            )
+            for number, event in enumerate(events, 1)
+        ]
+        async with self.holds.projecting.begin() as tx:
+            await directory_door(PostgresPrincipals)(tx, records)
 
     def facts(self) -> list[HoldsFact]:
         """Return the audit facts of the hold service."""
