@@ -5,22 +5,29 @@ program finds the same in the file. Where a file says a thing twice (the date of
 text of an edit), it must say the same twice: whoever reads it elsewhere reads what is proved.
 """
 
-import io
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes
 from email.message import Message
 from email.utils import format_datetime
+from typing import cast
 from uuid import UUID
 
-from libs.evidence.canonical import Fields, parse_json
+from libs.evidence.canonical import Fields, decoded, parse_json
 from libs.evidence.errors import EvidenceRefused
-from libs.evidence.production.manifest import MOST_FILE_BYTES, Format, instant_text, parse_instant
+from libs.evidence.production.archive import unstored
+from libs.evidence.production.manifest import Format, instant_text, parse_instant
 
 _RSMF_ZIP = "rsmf.zip"
 _RSMF_MANIFEST = "rsmf_manifest.json"
+_TEXT = (("Content-Type", "text/plain; charset=utf-8"), ("Content-Transfer-Encoding", "base64"))
+_MESSAGE_PART = [("Content-Type", "message/rfc822")]
+_ZIP_PART = [
+    ("Content-Type", f'application/zip; name="{_RSMF_ZIP}"'),
+    ("Content-Transfer-Encoding", "base64"),
+    ("Content-Disposition", f'attachment; filename="{_RSMF_ZIP}"'),
+]
 _ABOUT_OTHERS = ("join", "leave")
 
 
@@ -67,38 +74,31 @@ def _eml(data: bytes, where: str) -> Iterator[ReadBack]:
 
 
 def _eml_day(data: bytes, where: str) -> Iterator[ReadBack]:
-    mail = message_from_bytes(data)
-    _refuse_defects(mail, where)
-    transcript, *parts = _parts(mail, where)
+    transcript, *parts = _parts(message_from_bytes(data), where)
     entries = []
     for part in parts:
         inner = part.get_payload()
-        if not isinstance(inner, list) or len(inner) != 1 or not isinstance(inner[0], Message):
+        if part.items() != _MESSAGE_PART or not isinstance(inner, list) or len(inner) != 1:
             raise EvidenceRefused("a part is no message", where)
-        entries.append(_message(inner[0], where))
+        entries.append(_message(cast("Message", inner[0]), where))
     _compare_transcript(transcript, entries, where)
     yield from entries
 
 
 def _message(mail: Message, where: str) -> ReadBack:
-    _refuse_defects(mail, where)
-    if mail.get_content_type() != "text/plain":
-        raise EvidenceRefused("a message is more than its text", where)
+    payload = _text(mail, where)
     headers = {
-        "conversation": _header(mail, "X-Conversation-ID", where),
-        "seq": _header(mail, "X-Muniment-Seq", where),
-        "sent_at": _header(mail, "X-Muniment-Sent-At", where),
-        "sender": _header(mail, "X-Muniment-Sender", where),
+        "conversation": _header(mail, "X-Conversation-ID"),
+        "seq": _header(mail, "X-Muniment-Seq"),
+        "sent_at": _header(mail, "X-Muniment-Sent-At"),
+        "sender": _header(mail, "X-Muniment-Sender"),
     }
     fields = Fields({name: value for name, value in headers.items() if value is not None}, where)
-    payload = mail.get_payload(decode=True)
-    if not isinstance(payload, bytes):
-        raise EvidenceRefused("the text of a message cannot be read", where)
-    empty = _header(mail, "X-Muniment-Body", where) == "none"
+    empty = _header(mail, "X-Muniment-Body") == "none"
     if empty and payload:
         raise EvidenceRefused("a message without a body has one", where)
     sent_at = parse_instant(fields.text("sent_at"), where)
-    if _header(mail, "Date", where) != format_datetime(sent_at):
+    if _header(mail, "Date") != format_datetime(sent_at):
         raise EvidenceRefused("the mail has another date than its message", where)
     return ReadBack(
         fields.uuid("conversation"),
@@ -110,13 +110,11 @@ def _message(mail: Message, where: str) -> ReadBack:
 
 
 def _rsmf(data: bytes, where: str) -> Iterator[ReadBack]:
-    mail = message_from_bytes(data)
-    _refuse_defects(mail, where)
-    transcript, *attached = _parts(mail, where)
-    zipped = attached[0].get_payload(decode=True) if len(attached) == 1 else None
-    if not isinstance(zipped, bytes) or attached[0].get_filename() != _RSMF_ZIP:
+    transcript, *attached = _parts(message_from_bytes(data), where)
+    if len(attached) != 1 or attached[0].items() != _ZIP_PART:
         raise EvidenceRefused(f"{_RSMF_ZIP} must be the one attachment", where)
-    manifest = parse_json(_unzipped(zipped, where), where)
+    zipped = _content(attached[0], where)
+    manifest = parse_json(unstored(_RSMF_MANIFEST, zipped, where), where)
     entries: list[ReadBack] = []
     for at, event in enumerate(Fields(manifest, where).items("events")):
         found = _event(event, f"{where}: event {at}")
@@ -125,14 +123,6 @@ def _rsmf(data: bytes, where: str) -> Iterator[ReadBack]:
             entries.append(found)
     _compare_transcript(transcript, entries, where)
     yield from entries
-
-
-def _unzipped(data: bytes, where: str) -> bytes:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(_RSMF_MANIFEST) as file:
-            return file.read(MOST_FILE_BYTES)
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError):
-        raise EvidenceRefused(f"{_RSMF_ZIP} cannot be read", where) from None
 
 
 def _event(event: object, where: str) -> ReadBack:
@@ -159,17 +149,42 @@ def _event(event: object, where: str) -> ReadBack:
 
 
 def _parts(mail: Message, where: str) -> list[Message]:
-    """Return the parts of a mail, of which the first is its text."""
+    """Return the parts of a mail, of which the first is its text, when there is nothing between them."""
+    _refuse_doubles(mail, where)
     parts = mail.get_payload()
     if mail.get_content_type() != "multipart/mixed" or not isinstance(parts, list) or not parts:
         raise EvidenceRefused("a mail of several parts is missing", where)
+    if mail.preamble or mail.epilogue:
+        raise EvidenceRefused("something stands before or behind the parts of the mail", where)
     return [part for part in parts if isinstance(part, Message)]
+
+
+def _text(mail: Message, where: str) -> bytes:
+    """Return the text of a mail or a part, when every reader takes it for the same text."""
+    _refuse_doubles(mail, where)
+    if [mail[name] for name, _ in _TEXT] != [value for _, value in _TEXT]:
+        raise EvidenceRefused("a message is more than its text, or written in another way", where)
+    return _content(mail, where)
+
+
+def _content(part: Message, where: str) -> bytes:
+    """Return bytes that stand in base64, in its one spelling."""
+    payload = part.get_payload()
+    if part.defects or not isinstance(payload, str):
+        raise EvidenceRefused("the mail is not well formed", where)
+    return decoded("".join(payload.split()), where)
+
+
+def _refuse_doubles(mail: Message, where: str) -> None:
+    """Refuse a mail that is not well formed, or says a thing twice in its headers."""
+    names = [name.lower() for name in mail]
+    if mail.defects or len(set(names)) != len(names):
+        raise EvidenceRefused("the mail is not well formed, or has a header twice", where)
 
 
 def _compare_transcript(part: Message, entries: list[ReadBack], where: str) -> None:
     """Check that a transcript says what the entries say: a time, then a name in its line, then the text."""
-    data = part.get_payload(decode=True)
-    rest = data if isinstance(data, bytes) and part.get_content_type() == "text/plain" else b"?"
+    rest = _text(part, where)
     for entry in entries:
         begin = f"{instant_text(entry.sent_at)} ".encode()
         said = b"\n" if entry.body is None or not _is_text(entry.body) else b": " + entry.body + b"\n"
@@ -189,17 +204,9 @@ def _is_text(body: bytes) -> bool:
     return True
 
 
-def _header(mail: Message, name: str, where: str) -> str | None:
-    """Return a header that stands once, None where it does not stand. Raises EvidenceRefused for more."""
-    values = mail.get_all(name, [])
-    if len(values) > 1:
-        raise EvidenceRefused(f"{name} stands twice", where)
-    return str(values[0]) if values else None
-
-
-def _refuse_defects(mail: Message, where: str) -> None:
-    if mail.defects:
-        raise EvidenceRefused("the mail is not well formed", where)
+def _header(mail: Message, name: str) -> str | None:
+    """Return a header, None where it does not stand."""
+    return None if mail[name] is None else str(mail[name])
 
 
 _READERS: Mapping[Format, Callable[[bytes, str], Iterator[ReadBack]]] = {

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from libs.evidence.canonical import canonical_line
+from libs.evidence.production.archive import stored
 from services.ediscovery.domain.productions.eml import attachment_part, multipart, text_part
 from services.ediscovery.domain.productions.items import Numbered
-from services.ediscovery.domain.productions.rsmf import manifest_of, rsmf_of, zip_of
+from services.ediscovery.domain.productions.rsmf import manifest_of, rsmf_of
 from services.ediscovery.domain.productions.rsmf_rules import (
     BAD_HEADER,
     BAD_MAIL,
@@ -53,7 +54,7 @@ def test_the_second_sample_is_accepted_with_a_warning():
 
 
 def test_a_second_attachment_is_refused_as_in_the_third_sample():
-    zipped = attachment_part("rsmf.zip", "application/zip", zip_of({"rsmf_manifest.json": encoded(MANIFEST)}))
+    zipped = attachment_part("rsmf.zip", "application/zip", stored("rsmf_manifest.json", encoded(MANIFEST)))
     avatar = attachment_part("avatar.png", "image/png", b"\x89PNG")
     assert judge_rsmf(multipart(HEADERS, [text_part(""), zipped])).accepted
     verdict = judge_rsmf(multipart(HEADERS, [text_part(""), zipped, avatar]))
@@ -123,7 +124,7 @@ def test_a_manifest_with_a_defect_is_noticed(change: Callable[[Any], object], na
         (MAIL.replace(b"X-RSMF-Generator: Muniment", "X-RSMF-Generator: Größe".encode()), BAD_MAIL),
         (multipart(HEADERS, [text_part("")]), NO_ATTACHMENT),
         (multipart(HEADERS, [attachment_part("rsmf.zip", "application/zip", b"no zip")]), BAD_ZIP),
-        (multipart(HEADERS, [attachment_part("rsmf.zip", "application/zip", zip_of({"a": b""}))]), BAD_ZIP),
+        (multipart(HEADERS, [attachment_part("rsmf.zip", "application/zip", stored("a", b""))]), BAD_ZIP),
     ],
 )
 def test_a_mail_with_a_defect_is_refused(mail: bytes, name: str):

@@ -6,13 +6,12 @@ event of its own with its `edits`, so that the file reads as the log does. A mes
 same file is `deleted`, and keeps its body.
 """
 
-import io
-import zipfile
 from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 from libs.evidence.canonical import canonical_line
+from libs.evidence.production.archive import stored
 from libs.evidence.production.manifest import instant_text
 from services.ediscovery.domain.productions.eml import (
     address_of,
@@ -50,7 +49,6 @@ _TYPES = {
     Kind.JOINED: "join",
     Kind.LEFT: "leave",
 }
-_OLDEST = (1980, 1, 1, 0, 0, 0)
 
 Event = dict[str, Any]
 
@@ -123,7 +121,7 @@ def rsmf_of(entries: Sequence[Numbered], domain: str, custodians: Sequence[UUID]
     ]
     parts = [
         text_part(transcript_of(entries)),
-        attachment_part(ZIP_NAME, "application/zip", zip_of({MANIFEST_NAME: canonical_line(manifest)})),
+        attachment_part(ZIP_NAME, "application/zip", stored(MANIFEST_NAME, canonical_line(manifest))),
     ]
     return multipart(headers, parts)
 
@@ -139,17 +137,6 @@ def manifest_of(entries: Sequence[Numbered], custodians: Sequence[UUID]) -> dict
         "events": _events_of(entries),
         "eventcollectionid": conversation_day(first),
     }
-
-
-def zip_of(files: dict[str, bytes]) -> bytes:
-    """Return a zip that is the same on every machine: no times, and stored, as compressors differ."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in files.items():
-            info = zipfile.ZipInfo(name, _OLDEST)
-            info.create_system = 0
-            archive.writestr(info, data)
-    return buffer.getvalue()
 
 
 def _events_of(entries: Iterable[Numbered]) -> list[Event]:

@@ -6,7 +6,10 @@ own, unchanged, under the licence that lies beside it.
 
 import functools
 import io
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -33,6 +36,17 @@ UNDEFINED_PROPERTY = "ManifestUndefinedProperty"
 MISSING_FILE = "MissingFile"
 
 _SEVEN_BITS = 0x80
+_NO_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,  # a password is asked for, a method is not known
+    ValueError,  # an offset leads before the beginning
+    OverflowError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +138,7 @@ def _judge_zip(data: bytes, verdict: Verdict) -> Mapping[str, Any] | None:
     except KeyError:
         verdict.errors.append(Finding(BAD_ZIP, f"{MANIFEST_NAME} is not at its root"))
         return None
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError):
+    except _NO_ZIP:
         verdict.errors.append(Finding(BAD_ZIP, "it is no zip, or a broken one"))
         return None
     return _judge_manifest(manifest, frozenset(names), verdict)
