@@ -18,6 +18,7 @@ from libs.merkle.tiles import EntriesAt, TileAt, bundles_of, tiles_of
 CHECKPOINT = "checkpoint"
 CHECKPOINTS = "checkpoints"
 DETAILS = "details.jsonl"
+TILES = "tile"
 
 
 class FolderSource:

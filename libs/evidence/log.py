@@ -82,17 +82,19 @@ def verify_log(
     trust: Trust,
     *,
     kept: Iterable[bytes] = (),
+    known: Iterable[Checkpoint] = (),
     on_leaf: Callable[[Leaf], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> LogReport:
     """Return when every entry, tile and checkpoint of a log holds, and no checkpoint knows of a longer one.
 
     `kept` are checkpoints of it that somebody kept elsewhere: a log that was cut off, or written anew and
-    signed again, agrees with itself and not with these. `on_leaf` is given every leaf that was found good,
-    in order; `on_progress` the entries walked and in all. Raises EvidenceRefused; LogRefused names the first
-    bad index.
+    signed again, agrees with itself and not with these. `known` are trusted checkpoints that other evidence
+    leads to: those of this log are compared, too, as far as it goes. `on_leaf` is given every leaf that was
+    found good, in order; `on_progress` the entries walked and in all. Raises EvidenceRefused; LogRefused
+    names the first bad index.
     """
-    walk = _Walk(source, trust, kept, on_leaf)
+    walk = _Walk(source, _Signed(source, trust, kept, known), trust, on_leaf)
     for at in bundles_of(walk.newest.size):
         walk.pass_bundle(at)
         if on_progress is not None:
@@ -105,12 +107,16 @@ def verify_log(
 class _Signed:
     """The checkpoints of a log, smallest first; each is judged when the walk comes to its size."""
 
-    def __init__(self, source: LogSource, trust: Trust, kept: Iterable[bytes]) -> None:
+    def __init__(
+        self, source: LogSource, trust: Trust, kept: Iterable[bytes], known: Iterable[Checkpoint]
+    ) -> None:
         """Read the newest, before anything that it vouches for."""
         self._trust = trust
         self.newest = trusted_checkpoint(_present(source.checkpoint, "checkpoint"), trust)
         others = (self._read(data, f"checkpoints[{at}]") for at, data in enumerate(source.checkpoints()))
         elsewhere = [self._read(data, "a checkpoint that was kept") for data in kept]
+        origin, size = self.newest.origin, self.newest.size
+        elsewhere += [one for one in {*known} - {self.newest} if one.origin == origin and one.size <= size]
         elsewhere.sort(key=_size_of)
         self._due: Iterator[Checkpoint] = heapq.merge([self.newest], others, elsewhere, key=_size_of)
         self._next = next(self._due, None)
@@ -165,14 +171,14 @@ class _Walk:
     def __init__(
         self,
         source: LogSource,
+        signed: _Signed,
         trust: Trust,
-        kept: Iterable[bytes],
         on_leaf: Callable[[Leaf], None] | None,
     ) -> None:
         """Begin with the empty tree."""
         self._source = source
         self._on_leaf = on_leaf
-        self.signed = _Signed(source, trust, kept)
+        self.signed = signed
         self.newest = self.signed.newest
         self.log = log_of(trust.instance, self.newest.origin)
         self._log_text = str(self.log).encode()

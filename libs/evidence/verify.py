@@ -12,7 +12,7 @@ from libs.evidence.canonical import Fields, encoded, parse_json
 from libs.evidence.detail import SALT_BYTES, Detail
 from libs.evidence.entry import body_commitment, entry_leaf, place_in
 from libs.evidence.errors import EvidenceRefused, LogRefused
-from libs.evidence.folder import CHECKPOINT, DETAILS, FolderSource
+from libs.evidence.folder import CHECKPOINT, CHECKPOINTS, DETAILS, TILES, FolderSource
 from libs.evidence.leaf import Leaf
 from libs.evidence.log import refuse_forks, trusted_checkpoint, verify_log
 from libs.evidence.production.verify import is_production, verify_production
@@ -93,11 +93,11 @@ def _verify_bundle(data: bytes, trust: Trust) -> tuple[Report, list[Checkpoint]]
     return Report(kind, checkpoint.origin, checkpoint.size, checkpoint.root, entries, says), checkpoints
 
 
-def _verify_folder(path: Path, trust: Trust) -> Report:
+def _verify_folder(path: Path, trust: Trust, known: Iterable[Checkpoint] = ()) -> Report:
     details = path / DETAILS
     with details.open("rb") if details.is_file() else nullcontext(()) as lines:
         beside = _Details(lines)
-        found = verify_log(FolderSource(path), trust, on_leaf=beside.compare)
+        found = verify_log(FolderSource(path), trust, known=known, on_leaf=beside.compare)
         beside.end()
     counted = f"{found.size} entries, {found.tiles} tiles and {found.checkpoints} checkpoints"
     says = [f"All {counted} of {found.origin} hold."]
@@ -177,14 +177,23 @@ class _Details:
 
 
 def _verify_several(path: Path, trust: Trust) -> Report:
-    """Check all evidence of a folder, and that no two of its checkpoints are of a fork."""
+    """Check all evidence of a folder, and that no two of its checkpoints are of a fork.
+
+    Logs come last: each is compared with all checkpoints of it, whatever evidence in the folder has them.
+    """
+    logs = [one for one in sorted(path.iterdir()) if _is_remnant(one) and not is_production(one)]
+    others = [
+        one
+        for one in sorted(path.iterdir())
+        if is_production(one) or (one.suffix == ".json" and one.name != TRUST and one not in logs)
+    ]
     reports: list[Report] = []
     checkpoints: list[tuple[str, Checkpoint]] = []
-    for one in sorted(path.iterdir()):
-        if not (is_production(one) or _is_log(one) or (one.suffix == ".json" and one.name != TRUST)):
-            continue
+    newest_of_logs = [checkpoint for one in logs for checkpoint in _newest(one, trust)]
+    for one in (*others, *logs):
         try:
-            report, found = _verify_one(one, trust)
+            known = (*newest_of_logs, *(checkpoint for _, checkpoint in checkpoints))
+            report, found = _verify_one(one, trust, known)
         except EvidenceRefused as refused:
             raise replace(refused, where=f"{one.name}: {refused.where}") from None
         reports.append(report)
@@ -202,13 +211,28 @@ def _is_log(path: Path) -> bool:
     return (path / CHECKPOINT).is_file()
 
 
-def _verify_one(path: Path, trust: Trust) -> tuple[Report, list[Checkpoint]]:
+def _is_remnant(path: Path) -> bool:
+    """Tell whether a folder has anything of a log: one whose checkpoint is gone is not read over."""
+    return path.is_dir() and any((path / name).exists() for name in (CHECKPOINT, CHECKPOINTS, DETAILS, TILES))
+
+
+def _newest(log: Path, trust: Trust) -> list[Checkpoint]:
+    """Return the newest checkpoint of a log in a folder; none where that is refused, as it will be."""
+    try:
+        return [trusted_checkpoint(FolderSource(log).checkpoint(), trust)]
+    except (LookupError, EvidenceRefused):
+        return []
+
+
+def _verify_one(
+    path: Path, trust: Trust, known: Iterable[Checkpoint] = ()
+) -> tuple[Report, list[Checkpoint]]:
     """Check a production or a log in a folder, or a bundle in a file."""
     if is_production(path):
         return _verify_production(path, trust)
-    if not _is_log(path):
+    if not path.is_dir():
         return _verify_bundle(_read(path), trust)
-    report = _verify_folder(path, trust)
+    report = _verify_folder(path, trust, known)
     return report, [Checkpoint(report.origin, report.size, report.root)]
 
 

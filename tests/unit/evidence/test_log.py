@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.evidence.bundle import act_bundle
 from libs.evidence.detail import Detail, detail_object
 from libs.evidence.errors import EvidenceRefused, LogRefused
 from libs.evidence.folder import FolderSource, write_details, write_log
@@ -16,6 +17,7 @@ from libs.evidence.log import verify_log
 from libs.evidence.verify import verify_path
 from libs.merkle.hashing import leaf_hash
 from libs.merkle.tiles import EntriesAt, TileAt
+from libs.merkle.tree import inclusion_proof
 from tests.unit.evidence.logs import (
     DETAIL,
     INSTANCE,
@@ -215,6 +217,48 @@ def test_logs_in_one_folder_are_checked_each_and_the_first_that_is_bad_is_named(
     with pytest.raises(LogRefused) as refused:
         verify_path(tmp_path, TRUST)
     assert (refused.value.index, refused.value.where) == (256, "b: entry 256")
+
+
+@pytest.mark.planted
+def test_a_log_that_lost_its_checkpoint_is_not_read_over_among_others(tmp_path: Path):
+    write_log(tmp_path / "a", made())
+    write_log(tmp_path / "b", MadeLog(LEAVES[:300]))
+    (tmp_path / "b" / "checkpoint").unlink()
+    with pytest.raises(EvidenceRefused) as refused:
+        verify_path(tmp_path, TRUST)
+    assert (refused.value.reason, refused.value.where) == ("it is missing", "b: checkpoint")
+
+
+@pytest.mark.planted
+@pytest.mark.parametrize("name", ["act.json", "z.json"])
+def test_evidence_of_a_fork_is_found_by_the_log_that_lies_beside_it(tmp_path: Path, name: str):
+    forked = [*LEAVES[:299], leaf_at(299, detail=replace(DETAIL, outcome="refused"))]
+    proof = inclusion_proof([leaf_hash(leaf) for leaf in forked], 299)
+    (tmp_path / name).write_bytes(act_bundle(forked[299], proof, note_of(forked)))
+    assert verify_path(tmp_path, TRUST).entries == 1
+    write_log(tmp_path / "log", made())
+    with pytest.raises(EvidenceRefused) as refused:
+        verify_path(tmp_path, TRUST)
+    assert "300" in refused.value.reason
+
+
+@pytest.mark.planted
+def test_two_copies_of_a_log_are_compared_whatever_their_sizes(tmp_path: Path):
+    forked = [*LEAVES[:299], leaf_at(299, detail=replace(DETAIL, outcome="refused"))]
+    write_log(tmp_path / "a", made())
+    write_log(tmp_path / "b", MadeLog(LEAVES[:299]))
+    verify_path(tmp_path, TRUST)
+    write_log(tmp_path / "b", MadeLog(forked))
+    with pytest.raises(EvidenceRefused) as refused:
+        verify_path(tmp_path, TRUST)
+    assert refused.value.where == "a: checkpoint of size 300"
+
+
+def test_an_older_copy_of_a_log_holds_beside_newer_evidence(tmp_path: Path):
+    proof = inclusion_proof([leaf_hash(leaf) for leaf in LEAVES], 299)
+    (tmp_path / "act.json").write_bytes(act_bundle(LEAVES[299], proof, note_of(LEAVES)))
+    write_log(tmp_path / "log", MadeLog(LEAVES[:300]))
+    assert verify_path(tmp_path, TRUST).entries == 301
 
 
 def test_details_beside_a_log_are_those_that_it_commits_to(tmp_path: Path):
