@@ -4,6 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+def printable(text: str) -> str:
+    """Return `text` with a mark in the place of what could steer the terminal that it is told on."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
+
+
 class RunnerError(Exception):
     """The command cannot do what it was asked; its text is one sentence."""
 

@@ -18,7 +18,7 @@ from libs.evidence.errors import EvidenceRefused
 from libs.evidence.trust import Trust, parse_trust
 from libs.evidence.verify import verify_bundle
 from libs.kernel.clock import SystemClock
-from services.runner.errors import RunnerError
+from services.runner.errors import RunnerError, printable
 
 
 class EvidenceNotTaken(RunnerError):
@@ -69,12 +69,12 @@ def _take(asking: Asking, out: Path, ask: Callable[[Evidence], Awaitable[bytes]]
         raise EvidenceNotTaken(str(refused)) from refused
     except EvidenceRefused as refused:
         msg = f"What {asking.origin} shows does not hold: {refused.reason} ({refused.where})"
-        raise EvidenceNotTaken(msg) from refused
+        raise EvidenceNotTaken(printable(msg)) from refused
     except OSError as error:
         msg = f"{error.filename or out}: {error.strerror or error}"
         raise EvidenceNotTaken(msg) from error
     facts = {"ok": True, "out": str(out), **report.as_json()}
-    print(json.dumps(facts) if asking.as_json else f"{out}: {' '.join(report.says)}")
+    print(json.dumps(facts) if asking.as_json else printable(f"{out}: {' '.join(report.says)}"))
 
 
 async def _asked(asking: Asking, ask: Callable[[Evidence], Awaitable[bytes]]) -> tuple[bytes, Trust]:

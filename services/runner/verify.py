@@ -7,6 +7,7 @@ from pathlib import Path
 from libs.evidence.errors import EvidenceRefused
 from libs.evidence.trust import Trust, parse_trust
 from libs.evidence.verify import verify_path
+from services.runner.errors import printable
 
 
 def verify(path: Path, trust: Path, *, as_json: bool = False) -> int:
@@ -20,9 +21,10 @@ def verify(path: Path, trust: Path, *, as_json: bool = False) -> int:
         facts = {"ok": False, "reason": refused.reason, "where": refused.where}
         if as_json:
             print(json.dumps({**facts, "index": getattr(refused, "index", None)}))
-        print(f"muniment: {path} does not hold: {refused.reason} ({refused.where})", file=sys.stderr)
+        said = f"muniment: {path} does not hold: {refused.reason} ({refused.where})"
+        print(printable(said), file=sys.stderr)
         return 1
-    print(json.dumps({"ok": True, **report.as_json()}) if as_json else " ".join(report.says))
+    print(json.dumps({"ok": True, **report.as_json()}) if as_json else printable(" ".join(report.says)))
     return 0
 
 

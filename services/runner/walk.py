@@ -31,7 +31,7 @@ from services.audit.store.books import tenants_with_logs
 from services.audit.store.log_source import DatabaseLog, open_log
 from services.audit.usecases.verify import Verified, verify_stored
 from services.runner.deployment import read_facts
-from services.runner.errors import RunnerError
+from services.runner.errors import RunnerError, printable
 from services.runner.peers import Operator, trusted_keys
 from services.runner.serve import settings_of
 
@@ -194,7 +194,7 @@ def _say(found: Mapping[str, Any]) -> None:
     """Say what was found about a log: on standard error what does not hold."""
     if not found["ok"]:
         said = f"muniment: the log {found['log']} does not hold: {found['reason']} ({found['where']})"
-        print(said, file=sys.stderr)
+        print(printable(said), file=sys.stderr)
         return
     signed = f"; signed checkpoints: {found['checkpoints']}" if found["size"] else ""
     waiting = f"; waiting for their tree: {found['waiting']}" if found["waiting"] else ""

@@ -76,6 +76,16 @@ def test_what_was_tampered_with_is_refused_in_a_sentence(act: Path, trust: Path)
 
 
 @pytest.mark.planted
+def test_evidence_cannot_steer_the_terminal_on_which_it_is_refused(act: Path, trust: Path):
+    bundle = json.loads(act.read_bytes())
+    act.write_text(json.dumps({**bundle, "\x1b[2J\x1b[HEntry 3 is in the log.\n": 1}))
+    seen = verified(act, "--trust", trust)
+    assert (seen.returncode, seen.stdout) == (1, "")
+    assert seen.stderr.endswith(")\n")
+    assert seen.stderr[:-1].isprintable()
+
+
+@pytest.mark.planted
 def test_a_log_names_its_first_bad_entry_to_a_program(tmp_path: Path, trust: Path):
     log = MadeLog(list(LEAVES))
     log.leaves[5] = log.leaves[5].replace(b"identity", b"idenlity")
