@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from infra.engines.folders import private_folder, write_private
 from libs.contracts.events import PLATFORM_TENANT
 from libs.evidence.errors import EvidenceRefused
-from libs.evidence.folder import write_details, write_log
+from libs.evidence.folder import CHECKPOINT, CHECKPOINTS, write_details, write_log
 from libs.evidence.log import trusted_checkpoint
 from libs.evidence.trust import Trust, log_of, parse_trust
 from libs.evidence.verify import TRUST
@@ -88,7 +88,7 @@ class _Walk:
         """Return the logs to be walked, by name."""
         wish = self._wish
         if wish.tenants or wish.platform:
-            named = {name: self._tenant_of(name) for name in wish.tenants}
+            named = dict(map(self._named, wish.tenants))
             return {**named, PLATFORM: TenantId(PLATFORM_TENANT)} if wish.platform else named
         tenants = Operator(self._facts).call("GET", "/internal/tenants")["tenants"]
         logs = {each["slug"]: TenantId(UUID(each["tenant"])) for each in tenants}
@@ -123,12 +123,14 @@ class _Walk:
         except psycopg.Error as error:
             raise RunnerError(f"It cannot be read which logs there are: {error}") from error
 
-    def _tenant_of(self, name: str) -> TenantId:
+    def _named(self, name: str) -> tuple[str, TenantId]:
+        """Return a tenant that is named by its id or its short name, and what its log is called."""
         try:
-            return TenantId(UUID(name))
+            tenant = TenantId(UUID(name))
         except ValueError:
             found = Operator(self._facts).call("GET", f"/internal/tenants/by-slug/{name}")
-            return TenantId(UUID(found["tenant"]))
+            return name, TenantId(UUID(found["tenant"]))
+        return str(tenant), tenant
 
     def _trust(self) -> Trust:
         try:
@@ -153,7 +155,7 @@ def kept_checkpoints(path: Path, trust: Trust) -> dict[TenantId, list[bytes]]:
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     kept: dict[TenantId, list[bytes]] = {}
     for file in files:
-        if path.is_dir() and not (file.name == "checkpoint" or file.parent.name == "checkpoints"):
+        if path.is_dir() and not _is_checkpoint(file):
             continue
         try:
             note = file.read_bytes()
@@ -166,6 +168,12 @@ def kept_checkpoints(path: Path, trust: Trust) -> dict[TenantId, list[bytes]]:
     if not kept:
         raise RunnerError(f"There is no checkpoint in {path}.")
     return kept
+
+
+def _is_checkpoint(file: Path) -> bool:
+    """Tell whether a file of a copied log is a checkpoint; the log's folder may be called like one."""
+    beside = file.parent.name == CHECKPOINTS and (file.parent.parent / CHECKPOINT).is_file()
+    return file.is_file() and (file.name == CHECKPOINT or beside)
 
 
 def export_log(folder: Path, log: DatabaseLog, size: int) -> None:

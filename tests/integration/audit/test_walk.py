@@ -12,14 +12,18 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from libs.evidence.detail import detail_object
+from libs.evidence.folder import write_details, write_log
 from libs.evidence.trust import dump_trust
 from libs.kernel.ids import TenantId
 from services.audit.settings import Settings
 from services.runner.configuration import Value, toml_of
 from services.runner.peers import Operator
-from services.runner.walk import Wish, verify_logs
+from services.runner.walk import Wish, kept_checkpoints, verify_logs
 from tests.integration.audit.logs import TRUST, Logs, act, logs_in
 from tests.support.engines import ROOT, ServiceDatabase
+from tests.unit.evidence.logs import DETAIL, SALT, TENANT, MadeLog, leaves_of, note_of
+from tests.unit.evidence.logs import TRUST as MADE_TRUST
 
 ONE, TWO = TenantId(UUID(int=1)), TenantId(UUID(int=2))
 SIZE = 300
@@ -144,6 +148,14 @@ async def test_a_log_is_walked_though_identity_knows_nothing_of_its_tenant(
     assert verify_logs(data, Wish(trust=data / "trust.json"), as_json=True) == 1
     seen = {log["log"]: log["ok"] for log in json.loads(capsys.readouterr().out)["logs"]}
     assert seen == {"one": True, "_platform": True, str(TWO): False}
+
+
+@pytest.mark.parametrize("slug", ["checkpoint", "checkpoints"])
+def test_a_copied_log_is_compared_with_whatever_its_tenant_is_called(tmp_path: Path, slug: str) -> None:
+    further = [note_of(leaves_of(3))]
+    write_log(tmp_path / slug, MadeLog(leaves_of(5), further=further))
+    write_details(tmp_path / slug, [(0, detail_object(DETAIL), SALT)])
+    assert kept_checkpoints(tmp_path, MADE_TRUST) == {TENANT: [note_of(leaves_of(5)), *further]}
 
 
 async def test_keys_that_did_not_sign_are_not_enough(data: Path) -> None:
