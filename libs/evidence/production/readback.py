@@ -55,11 +55,11 @@ def _jsonl(data: bytes, where: str) -> Iterator[ReadBack]:
         fields = Fields(parse_json(line, f"{where}:{number}"), f"{where}:{number}")
         if fields.text("record") == "conversation":
             continue
-        body = None
+        if fields.has("body") and fields.has("body_base64"):
+            raise EvidenceRefused("the entry has two bodies", fields.where)
+        body = fields.text("body").encode() if fields.has("body") else None
         if fields.has("body_base64"):
             body = fields.base64("body_base64")
-        elif fields.has("body"):
-            body = fields.text("body").encode()
         yield ReadBack(
             fields.uuid("conversation"),
             fields.number("seq"),

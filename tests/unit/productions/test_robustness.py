@@ -112,6 +112,7 @@ def test_a_zip_with_other_bytes_is_read_or_refused(data: st.DataObject, other: b
 
 
 SAID = Made(Format.EML).files()[0][1].data
+LINE = FILES[Format.JSONL][0].data
 DAY = FILES[Format.EML_DAY][0].data
 
 
@@ -119,6 +120,9 @@ DAY = FILES[Format.EML_DAY][0].data
 @pytest.mark.parametrize(
     ("form", "mail"),
     [
+        (Format.JSONL, LINE.replace(b'"body":', b'"body_base64":"eA==","body":')),
+        (Format.JSONL, LINE.replace(b'"body":', b'"body":"x","body":')),
+        (Format.JSONL, LINE[:-1]),
         (Format.EML, SAID.replace(b"charset=utf-8", b"charset=utf-7")),
         (Format.EML, SAID.replace(b"text/plain", b"text/html")),
         (Format.EML, SAID.replace(b"Encoding: base64", b"Encoding: 7bit")),
@@ -133,8 +137,8 @@ DAY = FILES[Format.EML_DAY][0].data
         (Format.RSMF, FILES[Format.RSMF][0].data.replace(b"application/zip", b"application/pdf")),
     ],
 )
-def test_a_mail_that_another_reader_would_read_otherwise_is_refused(form: Format, mail: bytes):
-    assert mail not in (SAID, DAY, FILES[Format.RSMF][0].data)
+def test_a_file_that_another_reader_would_read_otherwise_is_refused(form: Format, mail: bytes):
+    assert mail not in (LINE, SAID, DAY, FILES[Format.RSMF][0].data)
     with pytest.raises(EvidenceRefused):
         list(read_back(form, mail, "file"))
 
