@@ -94,3 +94,4 @@ _ALL = (
 
 ACTIONS: Final[Mapping[str, Action]] = MappingProxyType({action.name: action for action in _ALL})
 """Every kind of act, by name."""
+    Action("ediscovery.access.denied", LEGAL, "acts in eDiscovery were denied, by actor, act and minute"),

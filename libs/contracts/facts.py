@@ -100,4 +100,18 @@ class HoldsFact(Fact, frozen=True, kw_only=True, omit_defaults=True):
     name: ClassVar[str] = "holds.fact.recorded.v1"
 
 
-FACTS: tuple[type[Fact], ...] = (RetentionFact, IdentityFact, KeysFact, MessagingFact, AuditFact, HoldsFact)
+class EdiscoveryFact(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """An act of eDiscovery."""
+
+    name: ClassVar[str] = "ediscovery.fact.recorded.v1"
+
+
+FACTS: tuple[type[Fact], ...] = (
+    RetentionFact,
+    IdentityFact,
+    KeysFact,
+    MessagingFact,
+    AuditFact,
+    HoldsFact,
+    EdiscoveryFact,
+)

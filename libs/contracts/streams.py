@@ -10,9 +10,9 @@ CONSUMERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "identity": ("messaging", "holds", "audit"),
         "keys": ("holds", "audit"),
-        "messaging": ("holds", "retention", "audit"),
+        "messaging": ("holds", "retention", "ediscovery", "audit"),
         "audit": ("audit",),
-        "holds": ("messaging", "keys", "audit"),
+        "ediscovery": ("audit",),
         "retention": ("audit", "messaging"),
     }
 )

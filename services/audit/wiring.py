@@ -85,6 +85,7 @@ class _World:
         signer = ServiceTokenSigner(SERVICE, seed, clock, self.ids)
         self.peers = ServiceTokenVerifier(SERVICE, settings.peer_keys, clock)
         urls = {
+            "ediscovery": settings.ediscovery_url,
             "holds": settings.holds_url,
             "identity": settings.identity_url,
             "keys": settings.keys_url,

@@ -33,6 +33,7 @@ _HEAVY = (
     "prometheus_client",
     "libs.host.serve",
     "services.audit.wiring",
+    "services.ediscovery.wiring",
     "services.holds.wiring",
     "services.identity.wiring",
     "services.keys.wiring",

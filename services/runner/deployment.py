@@ -6,6 +6,7 @@ DATA/                    0700; everything below is readable by its owner alone
   settings.toml          the settings of every service
   operator.seed          signs the runner's own calls to internal routes
   postgres/ keys-postgres/ valkey/ openbao/ caddy/
+  search/                the index of all words, in clear
   log/                   one log for each process
   run/                   pids, the start page, deployment.json while it runs
 """
@@ -32,12 +33,13 @@ from libs.kernel.randomness import Randomness
 from libs.kernel.secrets import Secret
 from services.runner.errors import AlreadyRunning, NotRunning, RunnerError
 
-SERVICES = ("audit", "holds", "identity", "keys", "messaging", "retention")
-PROCESSES = ("keys", "identity", "holds", "retention", "messaging-relay", "audit")
+SERVICES = ("audit", "ediscovery", "holds", "identity", "keys", "messaging", "retention")
+PROCESSES = ("keys", "identity", "holds", "retention", "messaging-relay", "ediscovery", "audit")
 """The processes of which there is one each; gateways come beside them."""
 OPERATOR = "operator"
 DATABASES: Mapping[str, str] = {
     "audit": "muniment",
+    "ediscovery": "muniment",
     "holds": "muniment",
     "identity": "muniment",
     "messaging": "muniment",
@@ -291,6 +293,7 @@ def _engines_of(layout: Layout, plan: Plan, vault_ports: tuple[int, int]) -> Eng
         "/keys/v1": (layout.address("keys"),),
         "/messaging/v1": gateways,
         "/audit/v1": (layout.address("audit"),),
+        "/ediscovery/v1": (layout.address("ediscovery"),),
         "/holds/v1": (layout.address("holds"),),
         "/retention/v1": (layout.address("retention"),),
     }

@@ -9,6 +9,7 @@ SHOWN = (
     ("Messaging", "/messaging/v1", "Conversations, the log, sockets, receipts and sync."),
     ("Identity", "/identity/v1", "Tenants, people, sessions, devices and roles; SCIM under /scim/v2."),
     ("Keys", "/keys/v1", "Envelope encryption: who may unwrap what, and the public keys."),
+    ("eDiscovery", "/ediscovery/v1", "What was said, found again by those who have to look."),
     ("Holds", "/holds/v1", "What must be preserved: placed, confirmed by who destroys, in force, released."),
     ("Retention", "/retention/v1", "Rules, locks and erasures, and what is due by them: tried out first."),
     ("Audit", "/audit/v1", "The log of every act: tiles, checkpoints, proofs, search and evidence."),

@@ -9,6 +9,7 @@ from services.runner.errors import RunnerError
 
 SERVICE_OF: Mapping[str, str] = {
     "audit": "audit",
+    "ediscovery": "ediscovery",
     "holds": "holds",
     "identity": "identity",
     "keys": "keys",

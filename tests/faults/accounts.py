@@ -18,6 +18,7 @@ from libs.evidence.trust import Trust, parse_trust
 from libs.merkle.hashing import leaf_hash
 from libs.merkle.tiles import EntriesAt, TileAt, entry_bundle, tile_root
 from services.audit.store import acts as acts_of_audit
+from services.ediscovery.store import acts as acts_of_ediscovery
 from services.holds.store import acts as acts_of_holds
 from services.identity.store import acts as acts_of_identity
 from services.keys.store import acts as acts_of_keys
@@ -28,6 +29,7 @@ from tests.support.platform import Platform, wait_until
 
 ACTS: Final[Mapping[str, Mapping[str, str]]] = {
     "audit": acts_of_audit.ACTS,
+    "ediscovery": acts_of_ediscovery.ACTS,
     "holds": acts_of_holds.ACTS,
     "identity": acts_of_identity.ACTS,
     "keys": acts_of_keys.ACTS,

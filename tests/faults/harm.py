@@ -19,7 +19,17 @@ from tests.support.platform import Platform, wait_until
 
 Harm = Callable[[Platform], None]
 
-SERVICES: Final = ("gw-1", "gw-2", "messaging-relay", "identity", "keys", "audit", "holds", "retention")
+SERVICES: Final = (
+    "gw-1",
+    "gw-2",
+    "messaging-relay",
+    "identity",
+    "keys",
+    "audit",
+    "holds",
+    "retention",
+    "ediscovery",
+)
 ENGINES: Final = ("valkey", "openbao", "postgres", "keys-postgres", "caddy")
 BACKENDS: Final = ("messaging_writer", "messaging_app", "messaging_publisher")
 """Processes of the database that serve the pools of a gateway and of the relay."""

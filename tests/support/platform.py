@@ -25,7 +25,17 @@ from tests.support.engines import ROOT
 
 _UP_SECONDS = 120
 _DOWN_SECONDS = 60
-SERVICE_PROCESSES = ("audit", "holds", "identity", "keys", "messaging-relay", "retention", "gw-1", "gw-2")
+SERVICE_PROCESSES = (
+    "audit",
+    "ediscovery",
+    "holds",
+    "identity",
+    "keys",
+    "messaging-relay",
+    "retention",
+    "gw-1",
+    "gw-2",
+)
 ENGINES = ("postgres", "keys-postgres", "valkey", "openbao", "caddy")
 
 

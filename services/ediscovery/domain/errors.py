@@ -34,3 +34,22 @@ class ExpungeUnfinished(DomainError):
 
     tenant: TenantId
     reason: str
+
+
+@dataclass(eq=False)
+class NotFound(DomainError):
+    """There is no such thing, or none that this person may know of."""
+
+
+@dataclass(eq=False)
+class CorrespondenceUnavailable(DomainError):
+    """Messages or the keys that open them cannot be had now; the same may be asked again."""
+
+    retry_after_seconds: int = 1
+
+
+@dataclass(eq=False)
+class KeyRefused(DomainError):
+    """The vault works, and refuses the key of a tenant: asking again is no remedy."""
+
+    tenant: TenantId

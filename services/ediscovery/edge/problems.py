@@ -1,9 +1,28 @@
 """What the world is told of the search's refusals."""
 
 from libs.host.problems import ProblemRow, ProblemTable
-from services.ediscovery.domain.errors import ExpungeUnfinished, IndexUnavailable, NameUnknown, QueryRefused
+from services.ediscovery.domain.errors import (
+    CorrespondenceUnavailable,
+    ExpungeUnfinished,
+    IndexUnavailable,
+    KeyRefused,
+    NameUnknown,
+    NotFound,
+    QueryRefused,
+)
+from services.ediscovery.domain.productions.errors import OutOfOrder
 
 PROBLEMS: ProblemTable = {
+    NotFound: ProblemRow(404, "urn:problem:not-found", "Not found"),
+    CorrespondenceUnavailable: ProblemRow(
+        503, "urn:problem:unavailable", "Try again later", "nothing was done"
+    ),
+    KeyRefused: ProblemRow(
+        503,
+        "urn:problem:key-unavailable",
+        "This key cannot be had",
+        "the vault refuses it; asking again is no remedy",
+    ),
     QueryRefused: ProblemRow(
         422, "urn:problem:query-refused", "The query cannot be read", "column {column}: {reason}"
     ),
@@ -14,4 +33,5 @@ PROBLEMS: ProblemTable = {
     ExpungeUnfinished: ProblemRow(
         503, "urn:problem:expunge-unfinished", "The search engine still holds what was to be destroyed"
     ),
+    OutOfOrder: ProblemRow(500, "urn:problem:internal", "Internal error"),
 }

@@ -160,7 +160,11 @@ def test_keys_has_a_cluster_of_its_own_with_its_tables_alone(platform):
         return {row[0] for row in rows} - {"pg_catalog", "information_schema"}
 
     assert schemas("keys") == {"keys"}
-    assert schemas("messaging") == schemas("identity") == {"audit", "holds", "identity", "messaging", "retention"}
+    assert (
+        schemas("messaging")
+        == schemas("identity")
+        == {"audit", "ediscovery", "holds", "identity", "messaging", "retention"}
+    )
 
 
 def test_it_says_how_much_memory_all_of_it_takes(platform, record_property):
@@ -215,5 +219,13 @@ def test_an_address_that_is_served_already_is_one_sentence(platform):
 def test_migrating_what_runs_changes_nothing(platform):
     migrated = ran("migrate", "--data", str(platform.data), "--json")
     assert migrated.returncode == 0, migrated.stderr
-    assert set(json.loads(migrated.stdout)) == {"audit", "holds", "identity", "keys", "messaging", "retention"}
+    assert set(json.loads(migrated.stdout)) == {
+        "audit",
+        "ediscovery",
+        "holds",
+        "identity",
+        "keys",
+        "messaging",
+        "retention",
+    }
     platform.wait_until_ready()

@@ -87,5 +87,13 @@ def test_a_partitions_stream_keeps_to_one_slot():
 
 
 def test_every_source_names_its_consumers():
-    assert set(CONSUMERS) == {"holds", "retention", "identity", "keys", "messaging", "audit"}
+    assert set(CONSUMERS) == {
+        "audit",
+        "ediscovery",
+        "holds",
+        "identity",
+        "keys",
+        "messaging",
+        "retention",
+    }
     assert set().union(*CONSUMERS.values()) <= set(CONSUMERS)

@@ -2,11 +2,16 @@
 
 from libs.host.problems import uncovered
 from services.ediscovery.domain import errors
+from services.ediscovery.domain.productions.errors import OutOfOrder
 from services.ediscovery.edge.problems import PROBLEMS
 
 
 def test_every_refusal_has_a_row():
     assert set(PROBLEMS) == {
+        OutOfOrder,
+        errors.NotFound,
+        errors.CorrespondenceUnavailable,
+        errors.KeyRefused,
         errors.QueryRefused,
         errors.NameUnknown,
         errors.IndexUnavailable,

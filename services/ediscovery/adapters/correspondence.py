@@ -1,0 +1,128 @@
+"""Messages from messaging's internal route, opened by keys of the purpose for which they are read."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Final, TypeVar
+
+from libs.contracts.internal import (
+    BATCH_LIMIT,
+    ENTRIES_LIMIT,
+    SALTS_BEFORE_BODY,
+    DekNamed,
+    EntriesOf,
+    EntryNamed,
+    FetchEntries,
+    KeysOf,
+    SealedEntry,
+    UnwrapDeks,
+)
+from libs.contracts.socket import EntryKind, body_of
+from libs.envelope.place import Place
+from libs.envelope.record import dek_of
+from libs.envelope.ring import KeyRing
+from libs.envelope.sealing import SealingKey
+from libs.host.clients import PeerNotFound, PeerRefused, PeerUnavailable, ServiceClient
+from libs.kernel.clock import Clock
+from libs.kernel.ids import ConversationId, DekId, MessageId, PrincipalId, TenantId
+from services.ediscovery.domain.documents import Document, DocumentKey
+from services.ediscovery.domain.errors import CorrespondenceUnavailable, KeyRefused
+from services.ediscovery.domain.texts import INDEXING, Purpose, Text
+
+_FIELD: Final = "payload"
+_SHREDDED: Final = "not-found"
+_AT_A_TIME: Final = 4
+
+V = TypeVar("V")
+
+
+class SealedCorrespondence:
+    """The `Correspondence` port, and the source from which an index is written anew.
+
+    A key lives here for at most `max_age_seconds`, for its purpose and matter alone.
+    """
+
+    def __init__(
+        self,
+        messaging: ServiceClient,
+        keys: ServiceClient,
+        clock: Clock,
+        *,
+        max_age_seconds: float,
+        max_keys: int,
+    ) -> None:
+        """Read entries from `messaging` and unwrap their keys at `keys`."""
+        self._messaging = messaging
+        self._keys = keys
+        self._ring = KeyRing(clock, max_keys=max_keys, max_age_seconds=max_age_seconds)
+
+    async def texts(self, tenant: TenantId, keys: Collection[DocumentKey], purpose: Purpose) -> list[Text]:
+        """Return those of the messages that still have a text, in order of their keys."""
+        wanted = sorted(keys)
+        found: list[Text] = []
+        batches = [wanted[start : start + ENTRIES_LIMIT] for start in range(0, len(wanted), ENTRIES_LIMIT)]
+        for start in range(0, len(batches), _AT_A_TIME):
+            some = batches[start : start + _AT_A_TIME]
+            pages = await asyncio.gather(*(self._entries(tenant, batch) for batch in some))
+            entries = [entry for page in pages for entry in page if entry.kind == EntryKind.MESSAGE_CREATED]
+            found += await self._opened(tenant, entries, purpose)
+        return found
+
+    async def documents(self, tenant: TenantId, keys: Collection[DocumentKey]) -> AsyncIterator[Document]:
+        """Give the documents of those of `keys` that still exist."""
+        for text in await self.texts(tenant, keys, INDEXING):
+            yield text.document
+
+    async def _entries(self, tenant: TenantId, keys: Sequence[DocumentKey]) -> Sequence[SealedEntry]:
+        items = tuple(EntryNamed(conversation=key.conversation, seq=key.seq) for key in keys)
+        wanted = FetchEntries(tenant=tenant, items=items)
+        return (await _asked(self._messaging, "/internal/entries", wanted, EntriesOf)).items
+
+    async def _opened(self, tenant: TenantId, entries: Sequence[SealedEntry], purpose: Purpose) -> list[Text]:
+        sealed = {dek_of(entry.sealed) for entry in entries if entry.sealed is not None}
+        keys = await self._opening_keys(tenant, sealed, purpose)
+        return [
+            _text_of(tenant, entry, entry.sealed, key)
+            for entry in entries
+            if entry.sealed is not None and (key := keys.get(dek_of(entry.sealed))) is not None
+        ]
+
+    async def _opening_keys(
+        self, tenant: TenantId, deks: Collection[DekId], purpose: Purpose
+    ) -> dict[DekId, SealingKey]:
+        """Return the keys; one that was shredded is left out: what it sealed is gone."""
+        at_hand = {dek: self._ring.find(dek, purpose.name, purpose.matter) for dek in deks}
+        keys = {dek: key for dek, key in at_hand.items() if key is not None}
+        missing = sorted(deks - keys.keys())
+        for start in range(0, len(missing), BATCH_LIMIT):
+            named = tuple(DekNamed(tenant=tenant, dek=dek) for dek in missing[start : start + BATCH_LIMIT])
+            wanted = UnwrapDeks(items=named, purpose=purpose.name, act=purpose.act)
+            for item in (await _asked(self._keys, "/internal/deks/unwrap", wanted, KeysOf)).items:
+                if item.dek is not None and item.key is not None:
+                    key = SealingKey(DekId(item.dek), item.key)
+                    self._ring.put(key, purpose.name, purpose.matter)
+                    keys[key.dek] = key
+                elif item.problem != _SHREDDED:
+                    raise KeyRefused(tenant)
+        return keys
+
+
+async def _asked(peer: ServiceClient, path: str, message: FetchEntries | UnwrapDeks, kind: type[V]) -> V:
+    try:
+        return await peer.call(path, message, kind)
+    except PeerUnavailable as error:
+        raise CorrespondenceUnavailable(error.retry_after_seconds) from error
+    except (PeerNotFound, PeerRefused) as error:
+        raise CorrespondenceUnavailable from error
+
+
+def _text_of(tenant: TenantId, entry: SealedEntry, sealed: bytes, key: SealingKey) -> Text:
+    conversation, message = ConversationId(entry.conversation), MessageId(entry.message)
+    clear = key.open(sealed, Place(tenant, conversation, message, entry.revision, _FIELD))
+    return Text(
+        DocumentKey(conversation, entry.seq),
+        message,
+        entry.sent_at,
+        PrincipalId(entry.actor),
+        frozenset(map(PrincipalId, entry.participants)),
+        body_of(clear[SALTS_BEFORE_BODY:]).text or "",
+    )

@@ -1,0 +1,35 @@
+"""What is read of a message to index or to show it, and for what."""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from libs.kernel.ids import MessageId, PrincipalId
+from services.ediscovery.domain.documents import Document, DocumentKey, document_of
+
+
+class Purpose(NamedTuple):
+    """Why bodies are unsealed, as the key-access log tells it; keys of one purpose serve no other."""
+
+    name: str
+    act: str
+    matter: UUID | None = None
+
+
+INDEXING: Final = Purpose("index", "index")
+
+
+class Text(NamedTuple):
+    """One version of a message with its clear text; `participants` took part when it was sent."""
+
+    key: DocumentKey
+    message: MessageId
+    sent_at: datetime
+    sender: PrincipalId
+    participants: frozenset[PrincipalId]
+    text: str
+
+    @property
+    def document(self) -> Document:
+        """What an index keeps of it."""
+        return document_of(self.key, self.message, self.sent_at, self.sender, self.participants, self.text)

@@ -1,0 +1,39 @@
+"""eDiscovery's settings; read by the wiring alone."""
+
+from typing import Literal
+
+import msgspec
+
+from libs.kernel.secrets import Secret
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table [ediscovery] of the settings file, or MUNIMENT_EDISCOVERY_… in the environment."""
+
+    listen: str
+    """`unix:/path` or `host:port`."""
+    database: Secret
+    """The database as the role ediscovery_app, which row-level security binds to one tenant."""
+    database_projector: Secret
+    """The same as ediscovery_projector."""
+    database_publisher: Secret
+    """The same as ediscovery_publisher."""
+    redis: Secret
+    """Where the streams are: a URL for redis-py."""
+    keys_url: str
+    identity_url: str
+    messaging_url: str
+    """Of messaging-relay, which serves messaging's internal routes."""
+    service_key: Secret
+    """Base64 of this service's raw Ed25519 seed."""
+    peer_keys: dict[str, str]
+    """Service → base64 of its raw Ed25519 public key."""
+    search: Literal["tantivy", "opensearch"] = "tantivy"
+    """The engine of the index."""
+    index_folder: str = ""
+    """Where tantivy keeps its files: clear words, so a folder that nobody else can read."""
+    opensearch_url: str = ""
+    """Where OpenSearch answers."""
+    dek_cache_seconds: float = 300.0
+    """How long a data key stays in memory, for its purpose and matter alone."""
+    dek_cache_keys: int = 10_000

@@ -1,0 +1,1 @@
+"""What eDiscovery keeps in PostgreSQL."""

@@ -1,0 +1,59 @@
+"""Keep the index at what was committed: each message is found once, however often it is told of."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from libs.kernel.ids import TenantId
+from services.ediscovery.domain.documents import Change, Cursor, DocumentKey, Put
+from services.ediscovery.domain.texts import INDEXING
+from services.ediscovery.ports.correspondence import Correspondence
+from services.ediscovery.ports.index import SearchIndex
+
+
+class Committed(NamedTuple):
+    """Messages that one event, at `position` of `stream`, tells of."""
+
+    tenant: TenantId
+    stream: str
+    position: int
+    keys: tuple[DocumentKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexMessages:
+    """Reads bodies by reference, and lets go of them when their words are in the index."""
+
+    index: SearchIndex
+    correspondence: Correspondence
+
+    async def __call__(self, committed: Sequence[Committed]) -> None:
+        """Index what these events tell of, each stream's in order; events that were indexed change nothing.
+
+        Raises CorrespondenceUnavailable, KeyRefused or IndexUnavailable; then the same may be asked again.
+        """
+        tenants: dict[TenantId, list[Committed]] = defaultdict(list)
+        for each in committed:
+            tenants[each.tenant].append(each)
+        for tenant, events in tenants.items():
+            await self._index(tenant, events)
+
+    async def _index(self, tenant: TenantId, events: Sequence[Committed]) -> None:
+        streams: dict[str, list[Committed]] = defaultdict(list)
+        known: dict[str, int] = {}
+        for event in events:
+            if event.stream not in known:
+                known[event.stream] = await self.index.cursor(tenant, event.stream)
+            if event.position > known[event.stream]:
+                streams[event.stream].append(event)
+        keys = {key for fresh in streams.values() for event in fresh for key in event.keys}
+        texts = {text.key: text for text in await self.correspondence.texts(tenant, keys, INDEXING)}
+        for stream, fresh in streams.items():
+            changes: list[Change] = [
+                Put(event.position, texts[key].document)
+                for event in fresh
+                for key in event.keys
+                if key in texts
+            ]
+            await self.index.apply(tenant, changes, Cursor(stream, fresh[-1].position))

@@ -1,0 +1,202 @@
+"""How eDiscovery is put together: it indexes what messaging commits, and answers those who search."""
+
+import base64
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+from redis.asyncio import Redis
+
+from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
+from libs.authz.authorizer import Authorizer
+from libs.contracts.streams import CONSUMERS
+from libs.db.pool import CrossingDatabase, TenantDatabase
+from libs.events.projector import Projector
+from libs.events.publisher import Publisher
+from libs.host.app import Lifespan, create_app
+from libs.host.background import Background
+from libs.host.clients import ServiceClient
+from libs.host.outbox import acts_routes, outbox_routes
+from libs.host.owners import gaps_of, reports_to
+from libs.host.signed_in import SignedIn
+from libs.kernel.clock import Clock, SystemClock
+from libs.kernel.denials import Denials
+from libs.kernel.errors import DomainError
+from libs.kernel.ids import SystemIds
+from libs.kernel.randomness import SystemRandomness
+from libs.telemetry.logs import get_logger
+from libs.telemetry.metrics import Metrics
+from services.ediscovery.adapters.backlog import StreamBacklog, cursors_of
+from services.ediscovery.adapters.correspondence import SealedCorrespondence
+from services.ediscovery.adapters.prometheus import IndexSigns
+from services.ediscovery.edge.http import PREFIX, lag_routes
+from services.ediscovery.edge.problems import PROBLEMS
+from services.ediscovery.edge.stream import SOURCE, index_door
+from services.ediscovery.ports.index import SearchIndex
+from services.ediscovery.settings import Settings
+from services.ediscovery.store.acts import ACTS
+from services.ediscovery.store.books import PostgresBooks
+from services.ediscovery.usecases.access import Access
+from services.ediscovery.usecases.denials import TellDenials
+from services.ediscovery.usecases.index import IndexMessages
+from services.ediscovery.usecases.lag import MeasureLag
+
+SERVICE: Final = "ediscovery"
+POLICIES: Final = Path(__file__).parents[2] / "policies" / "authz"
+_DENIALS_SECONDS: Final = 5.0
+_LAG_SECONDS: Final = 1.0
+
+
+def index_of(settings: Settings, correspondence: SealedCorrespondence) -> SearchIndex:
+    """Return the index by the engine that the settings name; its module is loaded only then."""
+    if settings.search == "opensearch":
+        from opensearchpy import OpenSearch  # noqa: PLC0415 - only who uses the engine pays for its client
+
+        from services.ediscovery.adapters.opensearch import OpenSearchIndex  # noqa: PLC0415 - as above
+
+        return OpenSearchIndex(OpenSearch(settings.opensearch_url, timeout=60))
+    from services.ediscovery.adapters.tantivy import TantivyIndex  # noqa: PLC0415 - as above
+
+    folder = Path(settings.index_folder)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return TantivyIndex(folder, correspondence)
+
+
+class _World:
+    """What the process reaches: its databases, Redis, its peers, its index, and time and chance."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.clock = clock
+        self.ids = SystemIds(clock, SystemRandomness())
+        self.metrics = Metrics(SERVICE)
+        self.database = TenantDatabase(settings.database, SERVICE)
+        self.projecting = CrossingDatabase(settings.database_projector, f"{SERVICE}-projector", by_key=True)
+        self.publishing = CrossingDatabase(settings.database_publisher, f"{SERVICE}-publisher", by_key=True)
+        self.redis = Redis.from_url(settings.redis.reveal())
+        seed = base64.b64decode(settings.service_key.reveal(), validate=True)
+        signer = ServiceTokenSigner(SERVICE, seed, clock, self.ids)
+        self.peers = ServiceTokenVerifier(SERVICE, settings.peer_keys, clock)
+        urls = {
+            "identity": settings.identity_url,
+            "keys": settings.keys_url,
+            SOURCE: settings.messaging_url,
+        }
+        self.owners = {name: ServiceClient(url, name, signer) for name, url in urls.items()}
+        self.signed_in = SignedIn(self.owners["keys"], self.owners["identity"], self.redis, clock)
+        self.publisher = Publisher(
+            self.publishing,
+            self.redis,
+            SERVICE,
+            consumers=CONSUMERS[SERVICE],
+            clock=clock,
+            metrics=self.metrics,
+        )
+        self.correspondence = SealedCorrespondence(
+            self.owners[SOURCE],
+            self.owners["keys"],
+            clock,
+            max_age_seconds=settings.dek_cache_seconds,
+            max_keys=settings.dek_cache_keys,
+        )
+        self.index = index_of(settings, self.correspondence)
+        self.books = PostgresBooks(self.database, clock, self.ids)
+        self.denials = Denials(clock)
+        self.access = Access(Authorizer(POLICIES), self.denials)
+        self.tell_denials = TellDenials(self.books, self.denials, self.ids)
+        self.projector = Projector(
+            SERVICE,
+            SOURCE,
+            schema=SERVICE,
+            database=self.projecting,
+            redis=self.redis,
+            apply=index_door(IndexMessages(self.index, self.correspondence)),
+            fetch_gap=gaps_of(self.owners[SOURCE]),
+            report_cursors=reports_to(self.owners[SOURCE]),
+            clock=clock,
+            metrics=self.metrics,
+        )
+        self.lag = MeasureLag(
+            StreamBacklog(self.owners[SOURCE], cursors_of(self.projecting, SERVICE, SERVICE, SOURCE)),
+            IndexSigns(self.metrics),
+            clock,
+            self.access,
+        )
+
+    async def measure_lag(self) -> None:
+        """Measure the lag; when messaging is away, it is measured again soon."""
+        try:
+            await self.lag()
+        except DomainError as error:
+            get_logger().info("the lag cannot be measured", reason=type(error).__name__)
+
+    async def end_denials(self) -> None:
+        """Write the denials of the running minute too, before the database is let go."""
+        try:
+            await self.tell_denials(everything=True)
+        except DomainError as error:
+            get_logger().warning("the last denials are not written", reason=type(error).__name__)
+
+    async def database_answers(self) -> bool:
+        """Say whether PostgreSQL answers."""
+        async with self.publishing.begin() as tx:
+            return await tx.fetch_one("SELECT part FROM ediscovery.outbox_head LIMIT 1") is not None
+
+
+def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """Return eDiscovery's process; it connects when it starts. `clock` stands for the machine's."""
+    world = _World(settings, clock or SystemClock())
+    background = Background()
+    return create_app(
+        SERVICE,
+        title="Muniment eDiscovery",
+        prefix=PREFIX,
+        routers=[
+            *_routes_for_people(world),
+            acts_routes(SERVICE, world.publishing, world.peers, ACTS),
+            outbox_routes(SERVICE, world.publishing, world.peers),
+        ],
+        problems=PROBLEMS,
+        lifespan=_lifespan(world, background),
+        readiness={
+            "database": world.database_answers,
+            "revocations": world.signed_in.is_fresh,
+            "publisher and indexer": background.runs,
+        },
+        metrics=world.metrics,
+        ids=world.ids,
+        clock=world.clock,
+    )
+
+
+PROCESSES: Final[Mapping[str, Callable[[Settings], FastAPI]]] = {SERVICE: build}
+
+
+def _routes_for_people(world: _World) -> list[APIRouter]:
+    verifier, revocations = world.signed_in.verifier, world.signed_in.revocations
+    return [lag_routes(verifier=verifier, revocations=revocations, lag=world.lag)]
+
+
+def _lifespan(world: _World, background: Background) -> Lifespan:
+    """Return what happens around serving: connect, publish, index, measure, and let go of it all."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for pool in (world.database, world.projecting, world.publishing):
+                await pool.open()
+                stack.push_async_callback(pool.close)
+            stack.push_async_callback(world.redis.aclose)
+            for client in world.owners.values():
+                stack.push_async_callback(client.close)
+            stack.push_async_callback(world.end_denials)
+            await stack.enter_async_context(background)
+            background.keep(world.publisher.run)
+            background.keep(world.signed_in.run)
+            background.keep(world.projector.run)
+            background.every(lambda: _DENIALS_SECONDS, world.tell_denials)
+            background.every(lambda: _LAG_SECONDS, world.measure_lag)
+            yield
+
+    return lifespan

@@ -1,0 +1,164 @@
+"""Each message goes into the index once; what cannot be had now is waited for, and nothing is skipped."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from libs.contracts.events import CommittedEntry, EntriesCommitted, encode
+from libs.db.pool import Transaction
+from libs.events.effects import WORLD_AWAY
+from libs.events.records import StreamRecord
+from libs.kernel.actors import Facts
+from libs.kernel.clock import ManualClock
+from libs.kernel.denials import Denials
+from libs.kernel.ids import ConversationId, MessageId, PrincipalId, TenantId
+from services.ediscovery.domain.documents import DocumentKey
+from services.ediscovery.domain.errors import CorrespondenceUnavailable, KeyRefused
+from services.ediscovery.domain.query import Scope, Term
+from services.ediscovery.domain.texts import INDEXING, Purpose, Text
+from services.ediscovery.edge.stream import index_door
+from services.ediscovery.usecases.access import Access
+from services.ediscovery.usecases.index import Committed, IndexMessages
+from services.ediscovery.usecases.lag import MeasureLag
+from tests.contract.search.reference import OracleIndex
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+TENANT, OTHER = TenantId(uuid4()), TenantId(uuid4())
+PLANS = ConversationId(uuid4())
+ADA = PrincipalId(uuid4())
+NO_TX: Transaction = None  # type: ignore[assignment] # the index needs none
+
+
+@dataclass
+class Talk:
+    """Correspondence in memory."""
+
+    texts_of: dict[tuple[TenantId, DocumentKey], str] = field(default_factory=dict)
+    asked: list[tuple[TenantId, int, Purpose]] = field(default_factory=list)
+    trouble: Exception | None = None
+
+    async def texts(self, tenant: TenantId, keys: Collection[DocumentKey], purpose: Purpose) -> list[Text]:
+        if self.trouble is not None:
+            raise self.trouble
+        self.asked.append((tenant, len(keys), purpose))
+        return [
+            Text(key, MessageId(uuid4()), NOON, ADA, frozenset({ADA}), self.texts_of[(tenant, key)])
+            for key in sorted(keys)
+            if (tenant, key) in self.texts_of
+        ]
+
+
+def said(talk: Talk, seq: int, text: str | None, position: int, tenant: TenantId = TENANT) -> Committed:
+    key = DocumentKey(PLANS, seq)
+    if text is not None:
+        talk.texts_of[(tenant, key)] = text
+    return Committed(tenant, "messaging/7", position, (key,))
+
+
+async def seqs(index: OracleIndex, token: str, tenant: TenantId = TENANT) -> list[int]:
+    hits = await index.search(tenant, Term(token), Scope(), 100)
+    return [hit.key.seq for hit in hits]
+
+
+async def test_what_comes_again_changes_nothing_and_is_not_even_unsealed() -> None:
+    index, talk = OracleIndex(), Talk()
+    events = [said(talk, seq, "zebra", seq) for seq in (1, 2)]
+    await IndexMessages(index, talk)(events)
+    await IndexMessages(index, talk)([*events, said(talk, 3, "zebra", 3)])
+    assert await seqs(index, "zebra") == [1, 2, 3]
+    assert await index.cursor(TENANT, "messaging/7") == 3
+    assert talk.asked == [(TENANT, 2, INDEXING), (TENANT, 1, INDEXING)]
+
+
+async def test_what_was_disposed_of_meanwhile_is_left_out() -> None:
+    index, talk = OracleIndex(), Talk()
+    await IndexMessages(index, talk)([said(talk, 1, None, 1), said(talk, 2, "zebra", 2)])
+    assert await seqs(index, "zebra") == [2]
+    assert await index.cursor(TENANT, "messaging/7") == 2
+
+
+async def test_tenants_keep_apart() -> None:
+    index, talk = OracleIndex(), Talk()
+    await IndexMessages(index, talk)([said(talk, 1, "zebra", 1), said(talk, 2, "okapi", 2, OTHER)])
+    assert (await seqs(index, "okapi"), await seqs(index, "okapi", OTHER)) == ([], [2])
+
+
+def record_of(position: int, *kinds: str) -> StreamRecord:
+    event = EntriesCommitted(
+        conversation=PLANS,
+        partition=7,
+        members_version=1,
+        entries=tuple(
+            CommittedEntry(seq=seq, kind=kind, message=uuid4(), revision=0, dek=None, sent_at=NOON)
+            for seq, kind in enumerate(kinds, start=1)
+        ),
+    )
+    body = encode(event, id=uuid4(), time=NOON, tenant=TENANT)
+    return StreamRecord(7, position, TENANT, event.name, body)
+
+
+async def test_only_messages_are_indexed() -> None:
+    index, talk = OracleIndex(), Talk({(TENANT, DocumentKey(PLANS, seq)): "zebra" for seq in (1, 2)})
+    door = index_door(IndexMessages(index, talk))
+    await door(
+        NO_TX, [record_of(4, "conversation_created", "message_created"), record_of(5, "participants_added")]
+    )
+    assert await seqs(index, "zebra") == [2]
+    assert await index.cursor(TENANT, "messaging/7") == 4
+
+
+async def test_a_peer_that_is_away_is_waited_for_and_a_refused_key_parks_its_tenant() -> None:
+    door = index_door(IndexMessages(OracleIndex(), talk := Talk()))
+    talk.trouble = CorrespondenceUnavailable()
+    with pytest.raises(WORLD_AWAY):
+        await door(NO_TX, [record_of(1, "message_created")])
+    talk.trouble = KeyRefused(TENANT)
+    with pytest.raises(KeyRefused):
+        await door(NO_TX, [record_of(1, "message_created")])
+
+
+@dataclass
+class Behind:
+    """A backlog that is told."""
+
+    since: datetime | None = None
+    away: bool = False
+
+    async def oldest(self) -> datetime | None:
+        if self.away:
+            raise CorrespondenceUnavailable
+        return self.since
+
+
+@dataclass
+class Shown:
+    """What the metrics show."""
+
+    seconds: list[float] = field(default_factory=list)
+
+    def lags(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+class Anybody:
+    """Permits everything."""
+
+    def allows(self, actor: object, action: str, resource: Facts) -> bool:
+        return True
+
+
+async def test_the_lag_grows_while_messaging_is_away() -> None:
+    clock, behind, shown = ManualClock(NOON), Behind(NOON), Shown()
+    lag = MeasureLag(behind, shown, clock, Access(Anybody(), Denials(clock)))
+    clock.advance(2)
+    await lag()
+    behind.away = True
+    clock.advance(3)
+    with pytest.raises(CorrespondenceUnavailable):
+        await lag()
+    behind.away, behind.since = False, None
+    await lag()
+    assert shown.seconds == [2.0, 5.0, 0.0]
