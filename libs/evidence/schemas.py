@@ -102,6 +102,100 @@ _KEY: Final = {
     "required": ["kid", "use", "algorithm", "public", "not_before", "not_after"],
 }
 
+_FILE: Final = {"path": _TEXT, "sha256": _HASH, "size": _NUMBER}
+_REASONS: Final = {"enum": ["outside", "absent", "query", "privilege", "disposed"]}
+_HALVES: Final = {
+    "metadata": _TEXT,
+    "metadata_salt": _SALT,
+    "metadata_commitment": _HASH,
+    "body_salt": _SALT,
+    "body_commitment": _HASH,
+}
+_MANIFEST: Final = _object(
+    {
+        "v": {"const": 1},
+        "kind": {"const": "production"},
+        "production": _UUID,
+        "tenant": _UUID,
+        "made_at": _INSTANT,
+        "format": {"enum": ["jsonl", "eml", "eml-day", "rsmf"]},
+        "scope": _object(
+            {},
+            {
+                "conversations": _array(_UUID),
+                "custodians": _array(_UUID),
+                "since": _INSTANT,
+                "until": _INSTANT,
+            },
+        ),
+        "counts": _object(
+            {
+                "in_scope": _NUMBER,
+                "produced": _NUMBER,
+                "excluded": _object(dict.fromkeys(_REASONS["enum"], _NUMBER)),
+                "errors": _NUMBER,
+                "redacted": _NUMBER,
+                "pages": _NUMBER,
+            }
+        ),
+        "segments": _array(_object(_FILE)),
+        "approvals": _array(_UUID),
+    },
+    {
+        "query": _TEXT,
+        "matter": _UUID,
+        "bates": _object({"prefix": _TEXT, "width": _NUMBER, "start": _NUMBER}, {"page_characters": _NUMBER}),
+        "checkpoint": _NOTE,
+        "completeness": _object(
+            {"leaf": _LEAF_TEXT, "proof": _PROOF, **_OPENED, "segments": _array(_object(_FILE))}
+        ),
+    },
+)
+_PRODUCTION_LINE: Final = {
+    "oneOf": [
+        _object({"kind": {"const": "file"}, **_FILE}),
+        _object(
+            {"kind": {"const": "commit"}, "number": _NUMBER, "leaf": _LEAF_TEXT, "proof": _PROOF, **_OPENED}
+        ),
+        _object(
+            {
+                "kind": {"const": "entry"},
+                "conversation": _UUID,
+                "seq": _NUMBER,
+                "status": {"enum": ["produced", "excluded", "error"]},
+            },
+            {
+                "reason": _TEXT,
+                "certificate": _UUID,
+                "file": _TEXT,
+                "bates": {**_array(_TEXT, 2), "maxItems": 2},
+                "redacted": {"const": True},
+                "proof": _object({"commit": _NUMBER, "path": _PROOF}, _HALVES),
+            },
+        ),
+        _object(
+            {
+                "kind": {"const": "run"},
+                "conversation": _UUID,
+                "first": _NUMBER,
+                "last": _NUMBER,
+                "reason": _REASONS,
+            }
+        ),
+    ]
+}
+_PRODUCTION_CONVERSATION: Final = _object(
+    {"conversation": _UUID, "last_seq": _NUMBER, "participants": _HASH},
+    {
+        "count": _NUMBER,
+        "root": _HASH,
+        "salt": _SALT,
+        "custodians": _array(_object({"first": _NUMBER, "tags": _PROOF, "proof": _PROOF})),
+        "index": _NUMBER,
+        "proof": _PROOF,
+    },
+)
+
 SCHEMAS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
     {
         "leaf": _named("leaf", "what the tree is over: canonical JSON, RFC 8785", _LEAF),
@@ -134,6 +228,13 @@ SCHEMAS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
                     "entries": _array(_ENTRY, 1),
                 },
             ),
+        ),
+        "production": _named("production", "manifest.json: what a production is", _MANIFEST),
+        "production-line": _named(
+            "production-line", "a line of index/NNNNNN.jsonl in a production", _PRODUCTION_LINE
+        ),
+        "production-conversation": _named(
+            "production-conversation", "a line of map/NNNNNN.jsonl in a production", _PRODUCTION_CONVERSATION
         ),
         "trust": _named(
             "trust",
