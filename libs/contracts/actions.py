@@ -90,8 +90,8 @@ _ALL = (
     Action("holds.hold.release-refused", LEGAL, "somebody else refused the end of a hold"),
     Action("holds.hold.released", LEGAL, "a hold ended; that by itself destroys nothing"),
     Action("holds.access.denied", LEGAL, "acts on holds were denied, told of by actor, act and minute"),
+    Action("ediscovery.access.denied", LEGAL, "acts in eDiscovery were denied, by actor, act and minute"),
 )
 
 ACTIONS: Final[Mapping[str, Action]] = MappingProxyType({action.name: action for action in _ALL})
 """Every kind of act, by name."""
-    Action("ediscovery.access.denied", LEGAL, "acts in eDiscovery were denied, by actor, act and minute"),

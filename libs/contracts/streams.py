@@ -14,6 +14,7 @@ CONSUMERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "audit": ("audit",),
         "ediscovery": ("audit",),
         "retention": ("audit", "messaging"),
+        "holds": ("messaging", "keys", "audit"),
     }
 )
 """Source service → the services whose cursors its outbox waits for before it drops anything."""
