@@ -16,6 +16,8 @@ from libs.contracts.cloudevents import Event, Instant
 
 DRY_RUN: Final = "dry-run"
 """The kind of an order that only counts."""
+RUN: Final = "run"
+"""The kind of an order that is carried out: it names the result that somebody else approved."""
 
 _RESULT: Final = "muniment/disposition-result/v1"
 
@@ -66,12 +68,19 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DispositionOrderIssued(Event, frozen=True, kw_only=True):
-    """Executors are to find what is due at `terms.as_of`; a dry run counts it and changes nothing."""
+    """Executors are to find what is due at `terms.as_of`; a dry run counts it and changes nothing.
+
+    A run hides it, and destroys what is ripe, behind the holds of `generation`, if `digest` is still the
+    hash of what is found: that of the dry run `dry_run`, which was approved.
+    """
 
     name: ClassVar[str] = "retention.order.issued.v1"
     order: UUID
     kind: str
     terms: Terms
+    dry_run: UUID | None = None
+    generation: int | None = None
+    digest: bytes | None = None
 
 
 class ClassFound(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,8 +148,44 @@ class MessagingOrderAnswered(OrderAnswered, frozen=True, kw_only=True):
     name: ClassVar[str] = "messaging.order.answered.v1"
 
 
+class OrderCompleted(Event, frozen=True, kw_only=True):
+    """An executor has carried out a run, or says in one word (`refused`) why it did not go on.
+
+    It counts items: hidden by this order (those destroyed among them), destroyed, and spared: what was due
+    when the run began, and not any more when its turn came. `bytes` are those of destroyed sealed bodies.
+    """
+
+    order: UUID
+    hidden: int = 0
+    destroyed: int = 0
+    spared: int = 0
+    bytes: int = 0
+    refused: str = ""
+
+
+class MessagingOrderCompleted(OrderCompleted, frozen=True, kw_only=True):
+    """Messaging has carried out a run."""
+
+    name: ClassVar[str] = "messaging.order.completed.v1"
+
+
+class PayloadsDestroyed(Event, frozen=True, kw_only=True):
+    """The sealed bodies of these entries of a conversation, and the salts within, are gone; entries stay."""
+
+    name: ClassVar[str] = "messaging.payloads.destroyed.v1"
+    order: UUID
+    conversation: UUID
+    seqs: tuple[int, ...]
+
+
 ANSWERS: tuple[type[OrderAnswered], ...] = (MessagingOrderAnswered,)
-DISPOSITION: tuple[type[Event], ...] = (DispositionOrderIssued, *ANSWERS)
+COMPLETIONS: tuple[type[OrderCompleted], ...] = (MessagingOrderCompleted,)
+DISPOSITION: tuple[type[Event], ...] = (
+    DispositionOrderIssued,
+    *ANSWERS,
+    *COMPLETIONS,
+    PayloadsDestroyed,
+)
 
 
 def digest_of_result(tenant: UUID, terms: Terms, generation: int, classes: Sequence[ClassFound]) -> bytes:

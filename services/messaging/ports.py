@@ -12,7 +12,7 @@ from libs.disposition.classes import DispositionClass
 from libs.kernel.denials import Denial
 from libs.kernel.ids import ConversationId, DekId, DeviceId, MessageId, PrincipalId, TenantId
 from services.messaging.domain.commits import Leaf
-from services.messaging.domain.dispositions import Place, Sampled, Tally
+from services.messaging.domain.dispositions import Disposals, Place, Planned, RunCounts, Sampled, Tally
 from services.messaging.domain.entries import (
     ClientKey,
     ConversationKey,
@@ -527,4 +527,70 @@ class ReceivedOrders(Protocol):
 
     async def add(self, tenant: TenantId, order: UUID, event: OrderedDisposition, at: datetime) -> None:
         """Keep an order; a repeat changes nothing."""
+        ...
+
+
+class RunUnderWay(Protocol):
+    """One run of a disposition, in one of its transactions: the order is locked to the commit."""
+
+    @property
+    def order(self) -> OrderedDisposition:
+        """The order."""
+        ...
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is known what it is to dispose of."""
+        ...
+
+    @property
+    def counts(self) -> RunCounts:
+        """What it has done up to now."""
+        ...
+
+    async def share(self, generation: int) -> bool:
+        """Pass the barrier, to the commit; False if the holds changed since: then nothing is destroyed.
+
+        Raises GenerationUnknown, while holds of the order have not arrived here yet. Call it first.
+        """
+        ...
+
+    async def holds(self) -> list[Hold]:
+        """Return the holds of that generation."""
+        ...
+
+    async def types_of(self, conversations: Collection[UUID]) -> dict[UUID, str]:
+        """Return the type of each of these conversations that exists."""
+        ...
+
+    async def tally(self, classes: Sequence[DispositionClass]) -> list[Tally]:
+        """Return what the classes hold, by their places in the sequence."""
+        ...
+
+    async def plan(self, classes: Sequence[DispositionClass]) -> int:
+        """Keep which items are due, and return how many: those are gone through, batch by batch."""
+        ...
+
+    async def next(self, most: int) -> list[Planned]:
+        """Return the next items, none at the end."""
+        ...
+
+    async def dispose(self, batch: Disposals, reached: Place) -> None:
+        """Hide and destroy, and tell of it; the next items are those behind `reached`."""
+        ...
+
+    async def complete(self, event: OrderedDisposition) -> None:
+        """Keep that the run is over, and tell of it: the last act of the transaction."""
+        ...
+
+
+class DispositionRuns(Protocol):
+    """The runs that wait to be carried out, or are under way."""
+
+    async def waiting(self) -> list[tuple[TenantId, UUID]]:
+        """Return them, each tenant's oldest first. Raises LogUnavailable."""
+        ...
+
+    def open(self, tenant: TenantId, order: UUID) -> AbstractAsyncContextManager[RunUnderWay | None]:
+        """Open one; None if somebody else has it, or it is over. Raises LogUnavailable."""
         ...

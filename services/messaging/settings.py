@@ -18,6 +18,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The same as messaging_writer, which commits for many tenants."""
     database_projector: Secret
     """The same as messaging_projector."""
+    database_disposer: Secret
+    """The same as messaging_disposer, which destroys by approved orders."""
     database_publisher: Secret
     """The same as messaging_publisher."""
     redis: Secret

@@ -55,6 +55,7 @@ from services.messaging.settings import Settings
 from services.messaging.store.acts import ACTS
 from services.messaging.store.approvals import PostgresRequests
 from services.messaging.store.denials import PostgresDenials
+from services.messaging.store.disposals import PostgresDispositionRuns
 from services.messaging.store.dispositions import PostgresDispositionOrders, PostgresReceivedOrders
 from services.messaging.store.evidence import PostgresEvidence
 from services.messaging.store.heads import PostgresHeads
@@ -70,6 +71,7 @@ from services.messaging.usecases.approve import Approve
 from services.messaging.usecases.commit import GroupCommit, SpreadCommit
 from services.messaging.usecases.converse import Converse
 from services.messaging.usecases.deliver import Deliver
+from services.messaging.usecases.dispose import RUN_SECONDS, CarryOut
 from services.messaging.usecases.dispositions import ANSWER_SECONDS, AnswerOrders
 from services.messaging.usecases.evidence import TakeEvidence
 from services.messaging.usecases.imports import Import
@@ -296,6 +298,8 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
     months = PostgresMonths(publishing)
     reading = TenantDatabase(settings.database, "messaging-relay")
     answer_orders = AnswerOrders(PostgresDispositionOrders(projecting, reading, clock, ids))
+    disposing = CrossingDatabase(settings.database_disposer, "messaging-disposer")
+    carry_out = CarryOut(PostgresDispositionRuns(disposing, clock, ids))
 
     async def housekeeping() -> None:
         await publisher.keep_days()
@@ -304,7 +308,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for pool in (publishing, projecting, reading):
+            for pool in (publishing, projecting, reading, disposing):
                 await pool.open()
                 stack.push_async_callback(pool.close)
             for owner in owners.values():
@@ -316,6 +320,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
                 background.keep(projector.run)
             background.every(lambda: _HOUSEKEEPING_SECONDS, housekeeping)
             background.every(lambda: ANSWER_SECONDS, answer_orders)
+            background.every(lambda: RUN_SECONDS, carry_out)
             yield
 
     return create_app(

@@ -18,6 +18,7 @@ from libs.events.effects import one_by_one
 from libs.events.projector import Projector
 from libs.events.publisher import Publisher
 from libs.host.app import Lifespan, create_app
+from libs.host.approvals import approval_routes
 from libs.host.background import Background
 from libs.host.clients import ServiceClient
 from libs.host.outbox import acts_routes, outbox_routes
@@ -41,6 +42,7 @@ from services.retention.usecases.access import Access
 from services.retention.usecases.denials import TellDenials
 from services.retention.usecases.orders import Orders
 from services.retention.usecases.rules import Erasures, Locks, Rules
+from services.retention.usecases.runs import Runs
 
 SERVICE: Final = "retention"
 PREFIX: Final = "/retention/v1"
@@ -123,7 +125,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         title="Muniment retention",
         prefix=PREFIX,
         routers=[
-            _routes(world),
+            *_routes(world),
             acts_routes(SERVICE, world.publishing, world.peers, ACTS),
             outbox_routes(SERVICE, world.publishing, world.peers),
         ],
@@ -140,20 +142,25 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
     )
 
 
-def _routes(world: _World) -> APIRouter:
+def _routes(world: _World) -> list[APIRouter]:
     """Return what people call."""
     books, clock, ids = world.books, world.clock, world.ids
     access = Access(Authorizer(_POLICIES / "authz"), world.denials)
     presets = {preset.name: preset for preset in read_presets(_POLICIES / "retention")}
-    return retention_routes(
+    verifier, revocations = world.signed_in.verifier, world.signed_in.revocations
+    runs = Runs(books, access, clock, ids)
+    people = retention_routes(
         PREFIX,
-        verifier=world.signed_in.verifier,
-        revocations=world.signed_in.revocations,
+        verifier=verifier,
+        revocations=revocations,
         rules=Rules(books, access, presets, clock, ids),
         locks=Locks(books, access, clock, ids),
         erasures=Erasures(books, access, clock, ids),
         orders=Orders(books, access, clock, ids),
+        runs=runs,
     )
+    approvals = approval_routes(PREFIX, verifier=verifier, revocations=revocations, desk=runs, clock=clock)
+    return [people, approvals]
 
 
 PROCESSES: Final[Mapping[str, Callable[[Settings], FastAPI]]] = {SERVICE: build}

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from libs.disposition.claims import Erasure, Hold, Item, Lock, Rule
 from libs.disposition.classes import DispositionClass
-from libs.disposition.decision import Dispose, Disposition, Preserve, Retain
+from libs.disposition.decision import Dispose, Disposition, Preserve, Retain, disposition_of
 from services.messaging.domain.entries import ConversationKind
 
 TYPES: Final[Mapping[ConversationKind, str]] = MappingProxyType(
@@ -88,3 +88,45 @@ class Sampled(NamedTuple):
 
     place: Place
     item: Item
+
+
+class Planned(NamedTuple):
+    """An item whose turn has come in a run; `bytes` is the size of its sealed body, None if that is gone."""
+
+    place: Place
+    item: Item
+    bytes: int | None
+
+
+class RunCounts(NamedTuple):
+    """What a run has done: items hidden, destroyed and spared, and the bytes of what was destroyed."""
+
+    hidden: int
+    destroyed: int
+    spared: int
+    bytes: int
+
+
+class Disposals(NamedTuple):
+    """What becomes of the items of one batch: hidden, and destroyed of those, and spared."""
+
+    hidden: tuple[Planned, ...]
+    destroyed: tuple[Planned, ...]
+    spared: int
+
+
+def decide_batch(planned: Sequence[Planned], claims: Claims) -> Disposals:
+    """Return what becomes of each item, by its own decision, whatever was planned.
+
+    What is due is hidden, even if a hold keeps it; what is ripe is destroyed too. Anything else is spared.
+    """
+    hidden: list[Planned] = []
+    destroyed: list[Planned] = []
+    left = [each for each in planned if each.bytes is not None]
+    for each in left:
+        standing = standing_of(disposition_of(each.item, *claims), claims.as_of)
+        if standing is not Standing.RETAINED:
+            hidden.append(each)
+        if standing is Standing.RIPE:
+            destroyed.append(each)
+    return Disposals(tuple(hidden), tuple(destroyed), len(left) - len(hidden))

@@ -46,6 +46,12 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
         "messaging.import.finished": (
             "SELECT tenant, count(finished_at) AS acts FROM messaging.import_run GROUP BY tenant"
         ),
+        "messaging.items.disposed": (
+            "SELECT tenant, count(*) AS acts FROM messaging.disposal_batch GROUP BY tenant"
+        ),
+        "messaging.disposition.completed": (
+            "SELECT tenant, count(completed_at) AS acts FROM messaging.disposition_order GROUP BY tenant"
+        ),
         "messaging.access.denied": "SELECT tenant, count(*) AS acts FROM messaging.denial GROUP BY tenant",
     }
 )

@@ -14,7 +14,7 @@ import msgspec
 from libs.barrier.generation import generation_of, share_generation
 from libs.barrier.held import holds_of
 from libs.contracts.events import Event
-from libs.contracts.retention import DispositionOrderIssued
+from libs.contracts.retention import DRY_RUN, DispositionOrderIssued
 from libs.db.pool import CrossingDatabase, TenantDatabase, Transaction
 from libs.disposition.claims import Hold, Item
 from libs.disposition.classes import Bound, DispositionClass
@@ -32,7 +32,8 @@ _SCHEMA: Final = "messaging"
 _KINDS: Final = {name: kind for kind, name in TYPES.items()}
 
 _ADD: Final = """
-    INSERT INTO messaging.disposition_order (tenant, order_id, body, received_at) VALUES (%s, %s, %s, %s)
+    INSERT INTO messaging.disposition_order (tenant, order_id, kind, body, received_at)
+    VALUES (%s, %s, %s, %s, %s)
     ON CONFLICT (tenant, order_id) DO NOTHING"""
 _OPEN: Final = """
     SELECT o.body FROM messaging.disposition_order o
@@ -48,8 +49,8 @@ _TYPES: Final = """
 # one time in one row, so that a hundred custodians of a room do not make a hundred rows of an item. What a
 # hold covers is looked for among what is due alone. The samples are the oldest and the newest of those that
 # stand alike (bounds go wrong at their ends), and some in between.
-_TALLY: Final = """
-    WITH class AS MATERIALIZED (
+_STOOD: Final = """
+    class AS MATERIALIZED (
         SELECT * FROM unnest(%(numbers)s::integer[], %(kinds)s::smallint[], %(rest)s::boolean[],
                              %(due)s::timestamptz[], %(ripe)s::timestamptz[])
             AS c (number, kind, rest, due_before, ripe_before)
@@ -106,7 +107,9 @@ _TALLY: Final = """
                CASE WHEN NOT i.due THEN 'retained' WHEN h.seq IS NOT NULL THEN 'preserved'
                     WHEN i.ripe THEN 'ripe' ELSE 'hidden' END AS standing
           FROM item i LEFT JOIN held h ON h.conversation = i.conversation AND h.seq = i.seq
-    ), counted AS MATERIALIZED (
+    )"""
+_TALLY: Final = f"""
+    WITH {_STOOD}, counted AS MATERIALIZED (
         SELECT s.number, s.standing, count(*) AS items, sum(s.bytes)::bigint AS bytes,
                min(s.sent_at) AS first_at, max(s.sent_at) AS last_at
           FROM stood s GROUP BY s.number, s.standing
@@ -125,6 +128,11 @@ _TALLY: Final = """
               FROM sampled x GROUP BY x.number, x.standing) s
         ON s.number = c.number AND s.standing = c.standing
      ORDER BY c.number, c.standing"""
+
+_PLAN: Final = f"""
+    WITH {_STOOD}
+    INSERT INTO messaging.disposal (tenant, order_id, conversation, seq)
+    SELECT %(tenant)s, %(order)s, s.conversation, s.seq FROM stood s WHERE s.standing <> 'retained'"""
 
 _SAMPLED: Final = """
     SELECT e.conversation, e.seq, e.actor, e.sent_at, h.kind,
@@ -146,7 +154,8 @@ class PostgresReceivedOrders:
 
     async def add(self, tenant: TenantId, order: UUID, event: OrderedDisposition, at: datetime) -> None:
         """Keep an order; a repeat changes nothing."""
-        await self._tx.execute(_ADD, (tenant, order, msgspec.json.encode(event), at))
+        kind = event.kind if isinstance(event, DispositionOrderIssued) else ""
+        await self._tx.execute(_ADD, (tenant, order, kind, msgspec.json.encode(event), at))
 
 
 class PostgresOpenOrder:
@@ -178,13 +187,11 @@ class PostgresOpenOrder:
 
     async def types_of(self, conversations: Collection[UUID]) -> dict[UUID, str]:
         """Return the type of each of these conversations that exists."""
-        rows = await self._tx.fetch_all(_TYPES, (self._tenant, list(conversations)))
-        return {row.conversation: TYPES[ConversationKind(row.kind)] for row in rows}
+        return await types_of(self._tx, self._tenant, conversations)
 
     async def tally(self, classes: Sequence[DispositionClass]) -> list[Tally]:
         """Return what the classes hold, by their places in the sequence."""
-        rows = await self._tx.fetch_all(_TALLY, {"tenant": self._tenant, **parameters_of(classes)})
-        return [_tally_of(row) for row in rows]
+        return await tally(self._tx, self._tenant, classes)
 
     async def sampled(self, places: Sequence[Place]) -> list[Sampled]:
         """Return these items as their own decision needs them."""
@@ -220,7 +227,7 @@ class PostgresDispositionOrders:
         """Return the orders that wait, each tenant's oldest first."""
         with log_unavailable():
             async with self._projecting.begin() as tx:
-                return await waiting_orders(tx)
+                return await waiting_orders(tx, DRY_RUN)
 
     def open(self, tenant: TenantId, order: UUID) -> AbstractAsyncContextManager[PostgresOpenOrder | None]:
         """Open one; None if somebody else answers it, or has."""
@@ -236,6 +243,23 @@ class PostgresDispositionOrders:
                 else:
                     event = msgspec.json.decode(row.body, type=DispositionOrderIssued)
                     yield PostgresOpenOrder(tx, tenant, event, self._clock, self._ids)
+
+
+async def types_of(tx: Transaction, tenant: TenantId, conversations: Collection[UUID]) -> dict[UUID, str]:
+    """Return the type of each of these conversations that exists."""
+    rows = await tx.fetch_all(_TYPES, (tenant, list(conversations)))
+    return {row.conversation: TYPES[ConversationKind(row.kind)] for row in rows}
+
+
+async def tally(tx: Transaction, tenant: TenantId, classes: Sequence[DispositionClass]) -> list[Tally]:
+    """Return what the classes hold, by their places in the sequence."""
+    rows = await tx.fetch_all(_TALLY, {"tenant": tenant, **parameters_of(classes)})
+    return [_tally_of(row) for row in rows]
+
+
+async def plan(tx: Transaction, tenant: TenantId, order: UUID, classes: Sequence[DispositionClass]) -> int:
+    """Keep which items of the classes an order is to dispose of, and return how many."""
+    return await tx.execute(_PLAN, {"tenant": tenant, "order": order, **parameters_of(classes)})
 
 
 def parameters_of(classes: Sequence[DispositionClass]) -> dict[str, Any]:
@@ -300,11 +324,15 @@ def _tally_of(row: Any) -> Tally:
 
 
 def _sampled_of(row: Any) -> Sampled:
-    item = Item(
+    return Sampled(Place(row.conversation, row.seq), item_of(row))
+
+
+def item_of(row: Any) -> Item:
+    """Return a row as the item that the disposition decides about."""
+    return Item(
         conversation=row.conversation,
         conversation_type=TYPES[ConversationKind(row.kind)],
         sent_at=row.sent_at,
         sender=row.actor,
         audience=frozenset(row.audience),
     )
-    return Sampled(Place(row.conversation, row.seq), item)

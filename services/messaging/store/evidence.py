@@ -17,7 +17,7 @@ from services.messaging.store.unavailable import log_unavailable
 
 _COMMITTED = """
     SELECT e.seq, e.kind, e.message, e.revision, e.actor, e.sent_at, e.members_version, e.subjects,
-           p.sealed, e.body_commitment IS NOT NULL AS had_body,
+           CASE WHEN d.seq IS NULL THEN p.sealed END AS sealed, e.body_commitment IS NOT NULL AS had_body,
            e.commit, e.metadata_salt, e.metadata_commitment, e.body_commitment, r.source, i.line
       FROM messaging.entry e
       LEFT JOIN messaging.imported_line i
@@ -25,6 +25,8 @@ _COMMITTED = """
       LEFT JOIN messaging.import_run r ON r.tenant = i.tenant AND r.run = i.run
       LEFT JOIN messaging.payload p
         ON p.tenant = e.tenant AND p.conversation = e.conversation AND p.seq = e.seq AND p.sent_at = e.sent_at
+      LEFT JOIN messaging.disposed d
+        ON d.tenant = e.tenant AND d.conversation = e.conversation AND d.seq = e.seq
      WHERE e.tenant = %s AND e.conversation = %s AND e.seq BETWEEN %s AND %s
      ORDER BY e.seq"""
 

@@ -29,10 +29,12 @@ _PARTICIPANTS = """
 
 _ENTRIES = """
     SELECT e.seq, e.kind, e.message, e.revision, e.actor, e.sent_at, e.members_version, e.subjects,
-           p.sealed, e.body_commitment IS NOT NULL AS had_body
+           CASE WHEN d.seq IS NULL THEN p.sealed END AS sealed, e.body_commitment IS NOT NULL AS had_body
       FROM messaging.entry e
       LEFT JOIN messaging.payload p
         ON p.tenant = e.tenant AND p.conversation = e.conversation AND p.seq = e.seq AND p.sent_at = e.sent_at
+      LEFT JOIN messaging.disposed d
+        ON d.tenant = e.tenant AND d.conversation = e.conversation AND d.seq = e.seq
      WHERE e.tenant = %s AND e.conversation = %s AND e.seq > %s AND e.seq <= %s
      ORDER BY e.seq LIMIT %s"""
 

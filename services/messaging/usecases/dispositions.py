@@ -31,7 +31,7 @@ from services.messaging.domain.dispositions import (
     in_order,
     standing_of,
 )
-from services.messaging.ports import DispositionOrders, OpenOrder, ReceivedOrders
+from services.messaging.ports import DispositionOrders, OpenOrder, OrderedDisposition, ReceivedOrders
 
 ANSWER_SECONDS: Final = 0.5
 """How often it is looked for orders."""
@@ -69,11 +69,16 @@ async def take_order(
     await orders.add(tenant, event.order, event, at)
 
 
-async def _answer_of(tenant: TenantId, opened: OpenOrder) -> MessagingOrderAnswered:
-    order = opened.order
+def issued_of(order: OrderedDisposition) -> DispositionOrderIssued:
+    """Return an order as the event that it came by. Raises TypeError for anything else."""
     if not isinstance(order, DispositionOrderIssued):
         msg = "an order is kept as the event that it came by"
         raise TypeError(msg)
+    return order
+
+
+async def _answer_of(tenant: TenantId, opened: OpenOrder) -> MessagingOrderAnswered:
+    order = issued_of(opened.order)
     generation = await opened.generation()
     claims = claims_of(order.terms, await opened.holds())
     named = await opened.types_of(named_by(claims.rules, claims.holds))
@@ -88,7 +93,7 @@ async def _answer_of(tenant: TenantId, opened: OpenOrder) -> MessagingOrderAnswe
             digest=digest_of_result(tenant, order.terms, generation, ()),
             refused=SAMPLES_DIFFER,
         )
-    found = tuple(_found(number, each, tallies) for number, each in enumerate(classes))
+    found = found_in(classes, tallies)
     return MessagingOrderAnswered(
         order=order.order,
         generation=generation,
@@ -125,6 +130,11 @@ def claims_of(terms: Terms, holds: Sequence[Hold]) -> Claims:
         tuple(Erasure(each.erasure, each.subject, each.requested_at) for each in terms.erasures),
         terms.as_of,
     )
+
+
+def found_in(classes: Sequence[DispositionClass], tallies: Sequence[Tally]) -> tuple[ClassFound, ...]:
+    """Return what was counted, as it is told and hashed."""
+    return tuple(_found(number, each, tallies) for number, each in enumerate(classes))
 
 
 def _agree(

@@ -9,6 +9,7 @@ READ: Final = "ReadRetention"
 CHANGE: Final = "ChangeRetention"
 ERASE: Final = "RequestErasure"
 ORDER: Final = "OrderDisposition"
+DECIDE: Final = "DecideDisposition"
 
 
 def organisation(tenant: TenantId) -> Facts:

@@ -35,6 +35,20 @@ class RuleEnded(DomainError):
 
 
 @dataclass(eq=False)
+class RunRefused(DomainError):
+    """The result of a dry run is not one that can be carried out; `reason` is for a person."""
+
+    reason: str
+
+
+@dataclass(eq=False)
+class RunPending(DomainError):
+    """Somebody asked for this run already: it waits for another's approval, or was approved."""
+
+    request: UUID
+
+
+@dataclass(eq=False)
 class AnswerForeign(DomainError):
     """An executor answers an order that was never given, or not in these terms: it is not believed."""
 

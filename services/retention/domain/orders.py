@@ -9,10 +9,12 @@ from uuid import UUID
 
 from libs.disposition.claims import Erasure, Lock, Rule
 from libs.kernel.ids import PrincipalId, TenantId
-from services.retention.domain.errors import RuleRefused
+from services.retention.domain.errors import RuleRefused, RunRefused
 
 EXECUTORS: Final = ("messaging",)
 """Who destroys, and therefore answers."""
+RUN_ACT: Final = "retention.run"
+"""The act that needs four eyes."""
 
 
 class State(StrEnum):
@@ -20,6 +22,7 @@ class State(StrEnum):
 
     ISSUED = "issued"
     ANSWERED = "answered"
+    DONE = "done"
     FAILED = "failed"
 
 
@@ -35,7 +38,10 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order as it was given; `kind` is dry-run."""
+    """An order as it was given; `kind` is dry-run or run.
+
+    A run names the dry run whose result was approved, with its generation of holds and its hash.
+    """
 
     tenant: TenantId
     order: UUID
@@ -43,6 +49,19 @@ class Order:
     claims: Claims
     issued_by: PrincipalId
     issued_at: datetime
+    dry_run: UUID | None = None
+    generation: int | None = None
+    digest: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What one executor did: `told` is its own words. `refused` is empty where it carried out everything."""
+
+    executor: str
+    refused: str
+    told: object
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +81,33 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An order with the answers that it has."""
+    """An order with the answers that it has; a run with what was done."""
 
     order: Order
     answers: Mapping[str, Answer] = field(default_factory=dict)
+    completions: Mapping[str, Completion] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is a run."""
+        return self.order.dry_run is not None
 
     @property
     def missing(self) -> tuple[str, ...]:
         """Return the executors that have not answered."""
-        return tuple(executor for executor in EXECUTORS if executor not in self.answers)
+        told = self.completions if self.runs else self.answers
+        return tuple(executor for executor in EXECUTORS if executor not in told)
 
     @property
     def state(self) -> State:
         """Return where it stands."""
-        if any(answer.refused for answer in self.answers.values()):
+        refusals = [each.refused for each in self.answers.values()]
+        refusals += [each.refused for each in self.completions.values()]
+        if any(refusals):
             return State.FAILED
-        return State.ISSUED if self.missing else State.ANSWERED
+        if self.missing:
+            return State.ISSUED
+        return State.DONE if self.runs else State.ANSWERED
 
 
 def decide_as_of(wanted: datetime | None, now: datetime) -> datetime:
@@ -90,3 +120,22 @@ def decide_as_of(wanted: datetime | None, now: datetime) -> datetime:
     if wanted > now:
         raise RuleRefused("an order is for a moment that has come")
     return wanted
+
+
+def result_of(tried: Standing) -> Answer:
+    """Return what a dry run found. Raises RunRefused for an order that has no result."""
+    if tried.runs or tried.state is not State.ANSWERED:
+        raise RunRefused("only the result of a dry run that was answered can be carried out")
+    (answer,) = tried.answers.values()
+    return answer
+
+
+def decide_run(tried: Standing, rules: tuple[Rule, ...], locks: tuple[Lock, ...]) -> None:
+    """Refuse to carry out a result that was found by other `rules` and `locks`. Raises RunRefused.
+
+    A request for erasure that came since changes nothing of what was found.
+    """
+    result_of(tried)
+    claims = tried.order.claims
+    if set(claims.rules) != set(rules) or set(claims.locks) != set(locks):
+        raise RunRefused("rules or locks changed since: try it anew")

@@ -8,15 +8,17 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from libs.authn.actor import Actor
-from libs.contracts.retention import ClassFound, OrderAnswered, Sample
+from libs.contracts.retention import ClassFound, OrderAnswered, OrderCompleted, Sample
 from libs.disposition.claims import RuleKind
 from libs.disposition.period import Period
 from libs.disposition.presets import Preset
+from libs.host.approvals import RequestView, view_of
 from libs.host.auth import ActorVerifier, RevocationCheck, require_actor
-from services.retention.domain.orders import Answer, Standing
+from services.retention.domain.orders import Answer, Completion, Standing
 from services.retention.domain.rules import ErasureRequest, LockVersion, RuleVersion, Wanted
 from services.retention.usecases.orders import Orders
 from services.retention.usecases.rules import Erasures, Locks, Rules
+from services.retention.usecases.runs import Runs
 
 MOST_LISTED: Final = 100
 _MOST: Final = 1_000_000
@@ -81,6 +83,12 @@ class OrderBody(BaseModel):
 
     kind: Literal["dry-run"] = "dry-run"
     as_of: AwareDatetime | None = None
+
+
+class RunBody(BaseModel):
+    """Why the result of a dry run is to be carried out."""
+
+    reason: str
 
 
 class PresetView(BaseModel):
@@ -209,8 +217,23 @@ class AnswerView(BaseModel):
     samples: list[SampleView]
 
 
+class CompletionView(BaseModel):
+    """What an executor did: items hidden, destroyed and spared; `refused` says why it ended early."""
+
+    executor: str
+    at: datetime
+    hidden: int
+    destroyed: int
+    spared: int
+    bytes: int
+    refused: str | None
+
+
 class OrderView(BaseModel):
-    """An order and its answers; `missing` are the executors that have not answered."""
+    """An order and its answers; `missing` are the executors that have not answered.
+
+    A run has the `dry_run` whose result was approved, and `completions` instead of answers.
+    """
 
     order: UUID
     kind: str
@@ -223,6 +246,8 @@ class OrderView(BaseModel):
     erasures: int
     missing: list[str]
     answers: list[AnswerView]
+    dry_run: UUID | None
+    completions: list[CompletionView]
 
 
 class OrdersView(BaseModel):
@@ -241,6 +266,7 @@ def retention_routes(
     locks: Locks,
     erasures: Erasures,
     orders: Orders,
+    runs: Runs,
 ) -> APIRouter:
     """Return the routes of retention, below `prefix`."""
     router = APIRouter(prefix=prefix)
@@ -248,7 +274,7 @@ def retention_routes(
     router.include_router(_rule_routes(signed_in, rules))
     router.include_router(_lock_routes(signed_in, locks))
     router.include_router(_erasure_routes(signed_in, erasures))
-    router.include_router(_order_routes(signed_in, orders))
+    router.include_router(_order_routes(signed_in, orders, runs))
     return router
 
 
@@ -327,7 +353,7 @@ def _erasure_routes(signed_in: Any, erasures: Erasures) -> APIRouter:
     return router
 
 
-def _order_routes(signed_in: Any, orders: Orders) -> APIRouter:
+def _order_routes(signed_in: Any, orders: Orders, runs: Runs) -> APIRouter:
     router = APIRouter(prefix="/orders", tags=["orders"])
 
     @router.get("", summary="List the orders")
@@ -349,6 +375,12 @@ def _order_routes(signed_in: Any, orders: Orders) -> APIRouter:
     async def shown(actor: Annotated[Actor, Depends(signed_in)], order: UUID) -> OrderView:
         """Show an order, and what was found."""
         return _order_view(await orders.get(actor, order))
+
+    @router.post("/{order}/run", status_code=202, summary="Ask for a dry run's result to be carried out")
+    async def run(actor: Annotated[Actor, Depends(signed_in)], order: UUID, wanted: RunBody) -> RequestView:
+        """Ask for it; it is ordered when another person has approved the hash of the result."""
+        asked = await runs.request(actor, order, wanted.reason)
+        return view_of(asked, asked.requested_at)
 
     return router
 
@@ -440,6 +472,24 @@ def _order_view(standing: Standing) -> OrderView:
         erasures=len(claims.erasures),
         missing=list(standing.missing),
         answers=[_answer_view(answer) for _, answer in sorted(standing.answers.items())],
+        dry_run=order.dry_run,
+        completions=[_completion_view(each) for _, each in sorted(standing.completions.items())],
+    )
+
+
+def _completion_view(completion: Completion) -> CompletionView:
+    told = completion.told
+    if not isinstance(told, OrderCompleted):
+        msg = "what an executor did is kept as the event that it came by"
+        raise TypeError(msg)
+    return CompletionView(
+        executor=completion.executor,
+        at=completion.at,
+        hidden=told.hidden,
+        destroyed=told.destroyed,
+        spared=told.spared,
+        bytes=told.bytes,
+        refused=completion.refused or None,
     )
 
 

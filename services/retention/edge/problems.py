@@ -8,6 +8,8 @@ from services.retention.domain.errors import (
     RetentionNotFound,
     RuleEnded,
     RuleRefused,
+    RunPending,
+    RunRefused,
     VersionPassed,
 )
 
@@ -23,6 +25,10 @@ PROBLEMS: ProblemTable = {
         409, "urn:problem:version-passed", "Somebody changed it meanwhile", "the newest version is {version}"
     ),
     RuleEnded: ProblemRow(409, "urn:problem:rule-ended", "The rule has ended"),
+    RunRefused: ProblemRow(409, "urn:problem:run-refused", "This result cannot be carried out", "{reason}"),
+    RunPending: ProblemRow(
+        409, "urn:problem:run-pending", "Somebody asked for this already", "request {request}"
+    ),
     AnswerForeign: ProblemRow(
         500, "urn:problem:answer-foreign", "An executor answered what was never ordered"
     ),

@@ -1,23 +1,26 @@
-"""The stream door: what executors answer, taken in within the projector's transaction."""
+"""The stream door: what executors answer and do, taken in within the projector's transaction."""
 
 from collections.abc import Callable
 
 from libs.contracts.events import CloudEvent, event_of
-from libs.contracts.retention import OrderAnswered
+from libs.contracts.retention import OrderAnswered, OrderCompleted
 from libs.db.pool import Transaction
 from libs.events.effects import Apply
 from libs.kernel.clock import Clock
 from libs.kernel.ids import Ids, TenantId
 from services.retention.ports.books import Answers
 from services.retention.usecases.orders import take_answer
+from services.retention.usecases.runs import take_completion
 
 
 def answer_door(executor: str, answers_in: Callable[[Transaction], Answers], clock: Clock, ids: Ids) -> Apply:
     """Return what the projector of an executor's stream applies."""
 
     async def apply(tx: Transaction, envelope: CloudEvent, _position: int) -> None:
-        event = event_of(envelope)
+        event, tenant = event_of(envelope), TenantId(envelope.tenant)
         if isinstance(event, OrderAnswered):
-            await take_answer(answers_in(tx), TenantId(envelope.tenant), executor, event, clock.now(), ids)
+            await take_answer(answers_in(tx), tenant, executor, event, clock.now(), ids)
+        if isinstance(event, OrderCompleted):
+            await take_completion(answers_in(tx), tenant, executor, event, clock.now(), ids)
 
     return apply

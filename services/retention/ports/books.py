@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from libs.approvals.request import Request
 from libs.kernel.denials import Denial
-from libs.kernel.ids import TenantId
-from services.retention.domain.orders import Answer, Order, Standing
+from libs.kernel.ids import PrincipalId, TenantId
+from services.retention.domain.orders import Answer, Completion, Order, Standing
 from services.retention.domain.rules import ErasureRequest, LockVersion, RuleVersion
 
 
@@ -20,8 +22,43 @@ class Outgoing(Protocol):
         ...
 
 
+class Requests(Protocol):
+    """Requests for runs; each decision and each use is one guarded statement."""
+
+    async def insert(self, request: Request) -> None:
+        """Keep a new request."""
+        ...
+
+    async def get(self, request: UUID) -> Request:
+        """Return a request. Raises RequestNotFound."""
+        ...
+
+    async def find_latest(self, subject: UUID) -> Request | None:
+        """Return the newest request about a dry run."""
+        ...
+
+    async def listed(self, limit: int) -> list[Request]:
+        """Return the newest requests, the newest first."""
+        ...
+
+    async def decide(
+        self, request: UUID, approver: PrincipalId, digest: bytes, now: datetime, *, approves: bool
+    ) -> Request:
+        """Approve or refuse. Raises what `libs.approvals.request.decide_decision` raises."""
+        ...
+
+    async def use(self, request: Request, act: str, subject: UUID, digest: bytes, now: datetime) -> Request:
+        """Use an approval. Raises what `libs.approvals.request.decide_use` raises."""
+        ...
+
+
 class Book(Protocol):
     """What one tenant's retention is, within one transaction. Versions are added, and never changed."""
+
+    @property
+    def requests(self) -> Requests:
+        """The requests for runs."""
+        ...
 
     async def rules(self) -> list[RuleVersion]:
         """Return the newest version of every rule, in the order of their ids."""
@@ -93,6 +130,10 @@ class Answers(Protocol):
 
     async def add(self, tenant: TenantId, order: UUID, answer: Answer) -> bool:
         """Keep an answer; False for one that was kept before."""
+        ...
+
+    async def complete(self, tenant: TenantId, order: UUID, completion: Completion) -> bool:
+        """Keep what an executor did; False for what was kept before."""
         ...
 
     async def publish(self, tenant: TenantId, events: Sequence[Outgoing]) -> None:

@@ -30,6 +30,21 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
             "SELECT tenant, count(*) AS acts FROM retention.disposition_order GROUP BY tenant"
         ),
         "retention.order.answered": ("SELECT tenant, count(*) AS acts FROM retention.answer GROUP BY tenant"),
+        "retention.order.completed": (
+            "SELECT tenant, count(*) AS acts FROM retention.completion GROUP BY tenant"
+        ),
+        "retention.run.requested": (
+            "SELECT tenant, count(*) AS acts FROM retention.approval"
+            " WHERE act = 'retention.run' GROUP BY tenant"
+        ),
+        "retention.run.approved": (
+            "SELECT tenant, count(*) AS acts FROM retention.approval"
+            " WHERE act = 'retention.run' AND approved GROUP BY tenant"
+        ),
+        "retention.run.refused": (
+            "SELECT tenant, count(*) AS acts FROM retention.approval"
+            " WHERE act = 'retention.run' AND NOT approved GROUP BY tenant"
+        ),
         "retention.access.denied": "SELECT tenant, count(*) AS acts FROM retention.denial GROUP BY tenant",
     }
 )

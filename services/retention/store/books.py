@@ -2,19 +2,30 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from libs.approvals.request import Request
+from libs.approvals.store import Approvals
 from libs.contracts.events import Event
 from libs.db.pool import TenantDatabase, Transaction
 from libs.events.outbox import append, record_of
 from libs.kernel.clock import Clock
 from libs.kernel.denials import Denial
-from libs.kernel.ids import Ids, TenantId
-from services.retention.domain.orders import Answer, Order, Standing
+from libs.kernel.ids import Ids, PrincipalId, TenantId
+from services.retention.domain.orders import Answer, Completion, Order, Standing
 from services.retention.domain.rules import ErasureRequest, LockVersion, RuleVersion
 from services.retention.ports.books import Outgoing
-from services.retention.store.rows import answer_of, erasure_of, json_of, lock_of, order_of, rule_of
+from services.retention.store.rows import (
+    answer_of,
+    completion_of,
+    erasure_of,
+    json_of,
+    lock_of,
+    order_of,
+    rule_of,
+)
 
 SCHEMA: Final = "retention"
 
@@ -41,19 +52,29 @@ _ADD_ERASURE: Final = """
     INSERT INTO retention.erasure (tenant, erasure, subject, requested_at, taken_by)
     VALUES (%s, %s, %s, %s, %s)"""
 _ORDERS: Final = """
-    SELECT o.tenant, o.order_id, o.kind, o.claims::text AS claims, o.issued_by, o.issued_at
+    SELECT o.tenant, o.order_id, o.kind, o.claims::text AS claims, o.issued_by, o.issued_at,
+           o.dry_run, o.generation, o.digest
       FROM retention.disposition_order o
      WHERE o.tenant = %s AND (%s::uuid IS NULL OR o.order_id < %s)
      ORDER BY o.order_id DESC LIMIT %s"""
 _ORDER: Final = """
-    SELECT o.tenant, o.order_id, o.kind, o.claims::text AS claims, o.issued_by, o.issued_at
+    SELECT o.tenant, o.order_id, o.kind, o.claims::text AS claims, o.issued_by, o.issued_at,
+           o.dry_run, o.generation, o.digest
       FROM retention.disposition_order o WHERE o.tenant = %s AND o.order_id = %s"""
 _ANSWERS: Final = """
     SELECT a.order_id, a.executor, a.generation, a.digest, a.refused, a.found::text AS found, a.at
       FROM retention.answer a WHERE a.tenant = %s AND a.order_id = ANY (%s::uuid[])"""
+_COMPLETIONS: Final = """
+    SELECT c.order_id, c.executor, c.told::text AS told, c.at
+      FROM retention.completion c WHERE c.tenant = %s AND c.order_id = ANY (%s::uuid[])"""
+_COMPLETE: Final = """
+    INSERT INTO retention.completion (tenant, order_id, executor, told, at)
+    VALUES (%s, %s, %s, %s::jsonb, %s)
+    ON CONFLICT (tenant, order_id, executor) DO NOTHING"""
 _ADD_ORDER: Final = """
-    INSERT INTO retention.disposition_order (tenant, order_id, kind, claims, issued_by, issued_at)
-    VALUES (%s, %s, %s, %s::jsonb, %s, %s)"""
+    INSERT INTO retention.disposition_order
+           (tenant, order_id, kind, claims, issued_by, issued_at, dry_run, generation, digest)
+    VALUES (%s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s)"""
 _ADD_ANSWER: Final = """
     INSERT INTO retention.answer (tenant, order_id, executor, generation, digest, refused, found, at)
     VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s)
@@ -61,6 +82,44 @@ _ADD_ANSWER: Final = """
 _DENIAL: Final = """
     INSERT INTO retention.denial (tenant, act, principal, denied, minute, count)
     VALUES (%s, %s, %s, %s, %s, %s)"""
+
+
+class PostgresRequests:
+    """One tenant's requests for runs within one transaction."""
+
+    def __init__(self, tx: Transaction, tenant: TenantId) -> None:
+        """Work within `tx`, which is bound to `tenant`."""
+        self._tx = tx
+        self._tenant = tenant
+        self._approvals = Approvals(SCHEMA)
+
+    async def insert(self, request: Request) -> None:
+        """Keep a new request."""
+        await self._approvals.insert(self._tx, request)
+
+    async def get(self, request: UUID) -> Request:
+        """Return a request. Raises RequestNotFound."""
+        return await self._approvals.get(self._tx, self._tenant, request)
+
+    async def find_latest(self, subject: UUID) -> Request | None:
+        """Return the newest request about a dry run."""
+        return await self._approvals.find_latest(self._tx, self._tenant, subject)
+
+    async def listed(self, limit: int) -> list[Request]:
+        """Return the newest requests, the newest first."""
+        return await self._approvals.listed(self._tx, self._tenant, limit)
+
+    async def decide(
+        self, request: UUID, approver: PrincipalId, digest: bytes, now: datetime, *, approves: bool
+    ) -> Request:
+        """Approve or refuse."""
+        return await self._approvals.decide(
+            self._tx, self._tenant, request, approver, digest, now, approves=approves
+        )
+
+    async def use(self, request: Request, act: str, subject: UUID, digest: bytes, now: datetime) -> Request:
+        """Use an approval."""
+        return await self._approvals.use(self._tx, request, act, subject, digest, now)
 
 
 class PostgresBook:
@@ -72,6 +131,7 @@ class PostgresBook:
         self._tenant = tenant
         self._clock = clock
         self._ids = ids
+        self.requests = PostgresRequests(tx, tenant)
 
     async def rules(self) -> list[RuleVersion]:
         """Return the newest version of every rule, in the order of their ids."""
@@ -166,6 +226,9 @@ class PostgresBook:
                 json_of(order.claims),
                 order.issued_by,
                 order.issued_at,
+                order.dry_run,
+                order.generation,
+                order.digest,
             ),
         )
 
@@ -185,7 +248,10 @@ class PostgresBook:
         answers: dict[UUID, dict[str, Answer]] = {order: {} for order in named}
         for row in await self._tx.fetch_all(_ANSWERS, (self._tenant, named)):
             answers[row.order_id][row.executor] = answer_of(row)
-        return [Standing(order, answers[order.order]) for order in orders]
+        done: dict[UUID, dict[str, Completion]] = {order: {} for order in named}
+        for row in await self._tx.fetch_all(_COMPLETIONS, (self._tenant, named)):
+            done[row.order_id][row.executor] = completion_of(row)
+        return [Standing(order, answers[order.order], done[order.order]) for order in orders]
 
 
 class PostgresBooks:
@@ -237,6 +303,11 @@ class PostgresAnswers:
             ),
         )
         return added == 1
+
+    async def complete(self, tenant: TenantId, order: UUID, completion: Completion) -> bool:
+        """Keep what an executor did; False for what was kept before."""
+        row = (tenant, order, completion.executor, json_of(completion.told), completion.at)
+        return await self._tx.execute(_COMPLETE, row) == 1
 
     async def publish(self, tenant: TenantId, events: Sequence[Outgoing]) -> None:
         """Append to the outbox: the last statement before the projector's own."""

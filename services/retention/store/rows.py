@@ -5,15 +5,16 @@ from typing import Any, Final
 
 import msgspec
 
-from libs.contracts.retention import OrderAnswered
+from libs.contracts.retention import OrderAnswered, OrderCompleted
 from libs.disposition.claims import Erasure, Lock, Rule, RuleKind
 from libs.disposition.period import Period
 from libs.kernel.ids import PrincipalId, TenantId
-from services.retention.domain.orders import Answer, Claims, Order
+from services.retention.domain.orders import Answer, Claims, Completion, Order
 from services.retention.domain.rules import ErasureRequest, LockVersion, RuleVersion
 
 _CLAIMS: Final = msgspec.json.Decoder(Claims)
 _FOUND: Final = msgspec.json.Decoder(OrderAnswered)
+_TOLD: Final = msgspec.json.Decoder(OrderCompleted)
 
 
 def rule_of(row: Any) -> RuleVersion:
@@ -53,6 +54,9 @@ def order_of(row: Any) -> Order:
         _CLAIMS.decode(row.claims),
         PrincipalId(row.issued_by),
         row.issued_at,
+        row.dry_run,
+        row.generation,
+        None if row.digest is None else bytes(row.digest),
     )
 
 
@@ -61,6 +65,12 @@ def answer_of(row: Any) -> Answer:
     return Answer(
         row.executor, row.generation, bytes(row.digest), row.refused, _FOUND.decode(row.found), row.at
     )
+
+
+def completion_of(row: Any) -> Completion:
+    """Return what an executor did."""
+    told = _TOLD.decode(row.told)
+    return Completion(row.executor, told.refused, told, row.at)
 
 
 def json_of(value: object) -> str:

@@ -1,9 +1,12 @@
 """What executors and the audit log are told of retention: ids alone."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from libs.approvals.facts import fact_of
+from libs.approvals.request import Request
 from libs.contracts.facts import Actor, Entity, RetentionFact
 from libs.contracts.retention import (
     DispositionOrderIssued,
@@ -16,7 +19,8 @@ from libs.contracts.retention import (
 from libs.disposition.claims import Lock, Rule
 from libs.disposition.period import Period
 from libs.kernel.denials import Denial
-from services.retention.domain.orders import Answer, Claims, Order
+from libs.kernel.ids import PrincipalId
+from services.retention.domain.orders import Answer, Claims, Completion, Order
 from services.retention.domain.rules import ErasureRequest, LockVersion, RuleVersion
 
 RULE_MADE: Final = "retention.rule.made"
@@ -27,6 +31,10 @@ LOCK_EXTENDED: Final = "retention.lock.extended"
 ERASURE_REQUESTED: Final = "retention.erasure.requested"
 ORDER_ISSUED: Final = "retention.order.issued"
 ORDER_ANSWERED: Final = "retention.order.answered"
+ORDER_COMPLETED: Final = "retention.order.completed"
+RUN_REQUESTED: Final = "retention.run.requested"
+RUN_APPROVED: Final = "retention.run.approved"
+RUN_REFUSED: Final = "retention.run.refused"
 ACCESS_DENIED: Final = "retention.access.denied"
 MOST_NAMED: Final = 100
 """Conversations that one fact names; beyond that it says how many there are."""
@@ -34,7 +42,14 @@ MOST_NAMED: Final = 100
 
 def event_of(order: Order) -> DispositionOrderIssued:
     """Return what executors are told of an order."""
-    return DispositionOrderIssued(order=order.order, kind=order.kind, terms=terms_of(order.claims))
+    return DispositionOrderIssued(
+        order=order.order,
+        kind=order.kind,
+        terms=terms_of(order.claims),
+        dry_run=order.dry_run,
+        generation=order.generation,
+        digest=order.digest,
+    )
 
 
 def terms_of(claims: Claims) -> Terms:
@@ -95,14 +110,39 @@ def fact_of_erasure(request: ErasureRequest) -> RetentionFact:
     )
 
 
-def fact_of_order(order: Order) -> RetentionFact:
-    """Return the fact that an order was given; the act is named as the order is."""
+def fact_of_order(order: Order, *approvals: UUID) -> RetentionFact:
+    """Return the fact that an order was given, by these approvals; the act is named as the order is."""
     return RetentionFact(
         act=order.order,
         action=ORDER_ISSUED,
         actor=Actor(kind="principal", id=order.issued_by),
         at=order.issued_at,
         entities=(_order(order.order), Entity(kind="order-kind", id=order.kind)),
+        approvals=approvals,
+    )
+
+
+def fact_of_request(request: Request) -> RetentionFact:
+    """Return the fact that somebody asked for a run."""
+    act, by, at = request.request, request.requester, request.requested_at
+    return fact_of(RetentionFact, RUN_REQUESTED, act, request, by, at, *_run(request))
+
+
+def fact_of_decision(act: UUID, request: Request, by: PrincipalId, at: datetime) -> RetentionFact:
+    """Return the fact that somebody else decided on it."""
+    action = RUN_APPROVED if request.approved else RUN_REFUSED
+    return fact_of(RetentionFact, action, act, request, by, at, *_run(request))
+
+
+def fact_of_completion(act: UUID, order: UUID, completion: Completion) -> RetentionFact:
+    """Return the fact that an executor carried out a run, or ended it early."""
+    return RetentionFact(
+        act=act,
+        action=ORDER_COMPLETED,
+        actor=Actor(kind="service", name=completion.executor),
+        at=completion.at,
+        entities=(_order(order),),
+        outcome="refused" if completion.refused else "done",
     )
 
 
@@ -159,6 +199,10 @@ def _period(period: Period) -> OrderedPeriod:
 
 def _types(types: frozenset[str] | None) -> tuple[str, ...] | None:
     return None if types is None else tuple(sorted(types))
+
+
+def _run(request: Request) -> tuple[Entity, ...]:
+    return _order(request.subject), Entity(kind="result", id=request.digest.hex())
 
 
 def _order(order: UUID) -> Entity:

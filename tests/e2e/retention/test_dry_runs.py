@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -28,8 +29,9 @@ SECONDS = 30.0
 class Bureau:
     """Ada and Ben, who have written to each other, and those who answer for retention."""
 
-    def __init__(self, town: Town, doors: dict[str, Door]) -> None:
+    def __init__(self, town: Town, doors: dict[str, Door], room: UUID) -> None:
         self.platform = town.platform
+        self.room = room
         self.principals = [str(principal) for principal in town.principals]
         self.doors = doors
 
@@ -86,7 +88,7 @@ async def bureau(town: Town, tmp_path: Path) -> AsyncIterator[Bureau]:
             password = kept(tmp_path / f"password-{number}", PASSWORD.encode())
             account = Account(town.tenant.slug, person_of(number).user_name, password, town.platform.data)
             doors[role] = await stack.enter_async_context(signed_in(account))
-        yield Bureau(town, doors)
+        yield Bureau(town, doors, room)
 
 
 async def test_what_an_erasure_asks_for_is_due_until_a_hold_keeps_it(bureau: Bureau):
@@ -149,3 +151,79 @@ async def test_who_does_not_answer_for_retention_finds_nothing(bureau: Bureau):
     for path in ("/retention/v1/rules", "/retention/v1/orders", f"/retention/v1/orders/{order['order']}"):
         with pytest.raises(Refused, match="Not found"):
             await bureau.get(path, "employee")
+
+
+async def carried_out(bureau: Bureau) -> dict[str, Any]:
+    """Try, ask, approve by another, and return the run's order as it was issued."""
+    dry_run = await bureau.post("/retention/v1/orders", {})
+    await bureau.answered(dry_run)
+    path = f"/retention/v1/orders/{dry_run['order']}/run"
+    request = await bureau.post(path, {"reason": "canary-51d0 asked for it"})
+    decision = {"approves": True, "digest": request["digest"]}
+    with pytest.raises(Refused, match="Somebody else"):
+        await bureau.post(f"/retention/v1/approvals/{request['request']}", decision)
+    await bureau.post(f"/retention/v1/approvals/{request['request']}", decision, "legal_counsel")
+    listed = await bureau.get("/retention/v1/orders")
+    (run,) = [each for each in listed["orders"] if each["dry_run"] == dry_run["order"]]
+    order: dict[str, Any] = run
+    return order
+
+
+async def done(bureau: Bureau, order: dict[str, Any]) -> dict[str, Any]:
+    """Wait until a run is over, and return what messaging did."""
+    shown = await eventually(
+        lambda: bureau.get(f"/retention/v1/orders/{order['order']}"),
+        lambda shown: shown["state"] != "issued",
+    )
+    (completion,) = shown["completions"]
+    did: dict[str, Any] = completion
+    return did
+
+
+@pytest.mark.parametrize("victim", [None, "messaging-relay", "retention"])
+async def test_what_two_people_agreed_on_is_destroyed_and_readers_see_tombstones(
+    bureau: Bureau, victim: str | None
+):
+    await bureau.post("/retention/v1/erasures", {"subject": bureau.principals[ADA]})
+    order = await carried_out(bureau)
+    if victim is not None:
+        bureau.platform.wait_for_restart(victim, bureau.platform.kill(victim))
+        bureau.platform.wait_until_ready()
+    did = await done(bureau, order)
+    assert (did["refused"], did["hidden"], did["destroyed"]) == (None, SENT, SENT)
+    history = await bureau.get(f"/messaging/v1/conversations/{bureau.room}/entries?limit=50", "guest")
+    messages = [entry for entry in history["entries"] if entry["kind"] == "message_created"]
+    assert [entry["actor"] for entry in messages if entry["disposed"]] == [bureau.principals[ADA]] * SENT
+    assert all(entry["body"] is None for entry in messages if entry["disposed"])
+    assert [entry["actor"] for entry in messages if entry["body"]] == [bureau.principals[BEN]] * SENT
+
+    query = f"/audit/v1/entries?entity_kind=disposition-order&entity={order['order']}&order=oldest"
+    told = await eventually(lambda: bureau.get(query, "auditor"), lambda found: len(found["entries"]) == 4)
+    assert [entry["action"] for entry in told["entries"]][:2] == [
+        "retention.order.issued",
+        "messaging.items.disposed",
+    ]
+    assert told["entries"][0]["approvals"]
+    counted = await ran("audit", "reconcile", "--data", bureau.platform.data, "--json")
+    assert counted.returncode == 0, counted
+
+
+async def test_a_hold_that_came_after_the_approval_keeps_everything(bureau: Bureau):
+    await bureau.post("/retention/v1/erasures", {"subject": bureau.principals[ADA]})
+    dry_run = await bureau.post("/retention/v1/orders", {})
+    await bureau.answered(dry_run)
+    request = await bureau.post(f"/retention/v1/orders/{dry_run['order']}/run", {"reason": "canary-51d0"})
+    terms = {"silent": True, "reason": "canary-51d0", "custodians": [bureau.principals[BEN]]}
+    placed = await bureau.post("/holds/v1/holds", terms, "legal_counsel")
+    await eventually(
+        lambda: bureau.get(f"/holds/v1/holds/{placed['hold']}", "legal_counsel"),
+        lambda shown: shown["state"] == "in-force",
+    )
+    decision = {"approves": True, "digest": request["digest"]}
+    await bureau.post(f"/retention/v1/approvals/{request['request']}", decision, "legal_counsel")
+    listed = await bureau.get("/retention/v1/orders")
+    (run,) = [each for each in listed["orders"] if each["dry_run"] == dry_run["order"]]
+    did = await done(bureau, run)
+    assert (did["refused"], did["hidden"], did["destroyed"]) == ("GenerationPassed", 0, 0)
+    history = await bureau.get(f"/messaging/v1/conversations/{bureau.room}/entries?limit=50", "guest")
+    assert not any(entry["disposed"] for entry in history["entries"])

@@ -6,28 +6,37 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
 
 from libs.barrier.generation import raise_generation
 from libs.barrier.held import keep_hold
-from libs.contracts.events import decode
+from libs.contracts.events import Event, decode
 from libs.contracts.holds import HoldPlaced
-from libs.contracts.retention import DispositionOrderIssued, MessagingOrderAnswered, Terms
+from libs.contracts.retention import (
+    RUN,
+    DispositionOrderIssued,
+    MessagingOrderAnswered,
+    MessagingOrderCompleted,
+    Terms,
+)
 from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.disposition.claims import Hold, Item
 from libs.kernel.clock import SystemClock
 from libs.kernel.ids import SystemIds, TenantId
 from libs.kernel.randomness import SystemRandomness
 from services.messaging.domain.dispositions import TYPES
+from services.messaging.store.disposals import PostgresDispositionRuns
 from services.messaging.store.dispositions import PostgresDispositionOrders, PostgresReceivedOrders
+from services.messaging.usecases.dispose import CarryOut
 from services.messaging.usecases.dispositions import AnswerOrders, take_order
 from tests.support.engines import ServiceDatabase
 
 OURS, THEIRS = TenantId(UUID(int=1)), TenantId(UUID(int=2))
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+E = TypeVar("E", bound=Event)
 KINDS = {name: kind for kind, name in TYPES.items()}
 
 _ENTRY = """
@@ -99,6 +108,7 @@ class Logbook:
     app: TenantDatabase
     projecting: CrossingDatabase
     answer_orders: AnswerOrders
+    carry_out: CarryOut
     ids: SystemIds
     generation: Counter[TenantId] = field(default_factory=Counter)
 
@@ -156,6 +166,22 @@ class Logbook:
                 await take_order(PostgresReceivedOrders(tx), tenant, order, NOON)
         return order.order
 
+    async def approve(
+        self, answer: MessagingOrderAnswered, terms: Terms, tenant: TenantId = OURS, **lies: Any
+    ) -> UUID:
+        """Take in a run of what was found; nothing of it is carried out yet."""
+        named = {"dry_run": answer.order, "generation": answer.generation, "digest": answer.digest}
+        order = DispositionOrderIssued(order=self.ids.uuid7(), kind=RUN, terms=terms, **{**named, **lies})
+        async with self.projecting.begin() as tx:
+            await take_order(PostgresReceivedOrders(tx), tenant, order, NOON)
+        return order.order
+
+    def completion(self, order: UUID) -> MessagingOrderCompleted | None:
+        """Return how a run ended."""
+        found = [each for each in self.events(MessagingOrderCompleted) if each.order == order]
+        assert len(found) <= 1
+        return found[0] if found else None
+
     async def ask(self, terms: Terms, tenant: TenantId = OURS) -> MessagingOrderAnswered:
         """Order a dry run and return the answer."""
         order = await self.receive(terms, tenant)
@@ -165,9 +191,13 @@ class Logbook:
 
     def answers(self) -> list[MessagingOrderAnswered]:
         """Return every answer that was published."""
+        return self.events(MessagingOrderAnswered)
+
+    def events(self, kind: type[E]) -> list[E]:
+        """Return every event of a kind that was published."""
         rows = self.rows("SELECT body FROM messaging.outbox ORDER BY part, position")
         events = [decode(bytes(body))[1] for (body,) in rows]
-        return [event for event in events if isinstance(event, MessagingOrderAnswered)]
+        return [event for event in events if isinstance(event, kind)]
 
     def rows(self, statement: str) -> list[Any]:
         """Return rows as the administrator sees them."""
@@ -185,6 +215,10 @@ async def logbook_in(database: ServiceDatabase) -> AsyncIterator[Logbook]:
     await app.open()
     await projecting.open()
     orders = PostgresDispositionOrders(projecting, app, clock, ids)
-    yield Logbook(database, app, projecting, AnswerOrders(orders), ids)
+    disposing = CrossingDatabase(database.dsn("messaging_disposer"), "messaging-disposer")
+    await disposing.open()
+    runs = PostgresDispositionRuns(disposing, clock, ids)
+    yield Logbook(database, app, projecting, AnswerOrders(orders), CarryOut(runs), ids)
+    await disposing.close()
     await app.close()
     await projecting.close()

@@ -19,6 +19,7 @@ from libs.contracts.retention import MessagingOrderAnswered
 from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.disposition.presets import read_presets
 from libs.host.app import create_app
+from libs.host.approvals import approval_routes
 from libs.kernel.denials import Denials
 from libs.kernel.ids import DeviceId, PrincipalId, SessionId, SystemIds, TenantId
 from libs.kernel.randomness import SystemRandomness
@@ -30,10 +31,11 @@ from services.retention.usecases.access import Access
 from services.retention.usecases.denials import TellDenials
 from services.retention.usecases.orders import Orders, take_answer
 from services.retention.usecases.rules import Erasures, Locks, Rules
+from services.retention.usecases.runs import Runs
 from tests.support.engines import ServiceDatabase
 
 OURS, THEIRS = TenantId(UUID(int=1)), TenantId(UUID(int=2))
-OFFICER = PrincipalId(UUID(int=7))
+OFFICER, COUNSEL = PrincipalId(UUID(int=7)), PrincipalId(UUID(int=8))
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
@@ -54,14 +56,14 @@ class Hand:
 
 
 class Badges:
-    """Tokens that say whose they are: `tenant/role`."""
+    """Tokens that say whose they are: `tenant/role`, or `tenant/role/principal`."""
 
     async def verify(self, token: str) -> Actor:
         try:
-            tenant, role = token.split("/")
+            tenant, role, *who = token.split("/")
             return Actor(
                 tenant=TenantId(UUID(tenant)),
-                principal=OFFICER,
+                principal=PrincipalId(UUID(who[0])) if who else OFFICER,
                 session=SessionId(uuid4()),
                 device=DeviceId(uuid4()),
                 roles=frozenset([role]),
@@ -150,6 +152,7 @@ async def office_in(database: ServiceDatabase) -> AsyncIterator[Office]:
     books, denials = PostgresBooks(pool, clock, ids), Denials(clock)
     access = Access(Authorizer(Path("policies/authz")), denials)
     presets = {preset.name: preset for preset in read_presets(Path("policies/retention"))}
+    runs = Runs(books, access, clock, ids)
     routes = retention_routes(
         "/retention/v1",
         verifier=Badges(),
@@ -158,8 +161,12 @@ async def office_in(database: ServiceDatabase) -> AsyncIterator[Office]:
         locks=Locks(books, access, clock, ids),
         erasures=Erasures(books, access, clock, ids),
         orders=Orders(books, access, clock, ids),
+        runs=runs,
     )
-    app = create_app("retention", title="Trial", prefix="/retention/v1", routers=[routes], problems=PROBLEMS)
+    desk = approval_routes("/retention/v1", verifier=Badges(), revocations=Badges(), desk=runs, clock=clock)
+    app = create_app(
+        "retention", title="Trial", prefix="/retention/v1", routers=[routes, desk], problems=PROBLEMS
+    )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://retention") as http:
         yield Office(http, database, projecting, clock, ids, TellDenials(books, denials, ids))
