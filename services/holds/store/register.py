@@ -13,7 +13,7 @@ from libs.db.pool import Row, TenantDatabase, Transaction
 from libs.kernel.clock import Clock
 from libs.kernel.denials import Denial
 from libs.kernel.ids import Ids, PrincipalId, TenantId
-from services.holds.domain.holds import Hold, NoticeState, Progress, Release, Standing, Terms
+from services.holds.domain.holds import EXECUTORS, Hold, NoticeState, Progress, Release, Standing, Terms
 from services.holds.ports.register import Outgoing
 from services.holds.store.outgoing import SCHEMA, publish
 from services.holds.store.unavailable import holds_unavailable
@@ -40,12 +40,16 @@ _LISTED: Final = f"""
            CASE WHEN %(after)s::uuid IS NULL THEN 9223372036854775807 ELSE 0 END)
      ORDER BY h.generation DESC LIMIT %(limit)s
 """
+# The first confirmation that reaches a hold, by the key: the later ones, however many, are not looked at.
 _CONFIRMED: Final = """
-    SELECT h.hold, c.executor, min(c.at) AS at
+    SELECT h.hold, e.executor, c.at
       FROM holds.hold h
-      JOIN holds.confirmation c ON c.tenant = h.tenant AND c.generation >= h.generation
+     CROSS JOIN unnest(%s::text[]) AS e (executor)
+     CROSS JOIN LATERAL (
+           SELECT n.at FROM holds.confirmation n
+            WHERE n.tenant = h.tenant AND n.executor = e.executor AND n.generation >= h.generation
+            ORDER BY n.generation LIMIT 1) c
      WHERE h.tenant = %s AND h.hold = ANY (%s::uuid[])
-     GROUP BY h.hold, c.executor
 """
 _NOTICES: Final = """
     SELECT n.hold, n.custodian, n.state FROM holds.notice n WHERE n.tenant = %s AND n.hold = ANY (%s::uuid[])
@@ -208,7 +212,7 @@ class PostgresRegister:
         holds = [row.hold for row in rows]
         if not holds:
             return []
-        confirmed = await self._tx.fetch_all(_CONFIRMED, (self._tenant, holds))
+        confirmed = await self._tx.fetch_all(_CONFIRMED, (list(EXECUTORS), self._tenant, holds))
         notices = await self._tx.fetch_all(_NOTICES, (self._tenant, holds))
         custodians = sorted({who for row in rows for who in row.custodians})
         known = {row.principal for row in await self._tx.fetch_all(_KNOWN, (self._tenant, custodians))}
