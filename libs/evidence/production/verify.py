@@ -51,7 +51,7 @@ TRUST = "trust.json"
 """Not of the production, but what it is checked by; it may lie in the same folder."""
 
 _BRINGS_IN = (1, 2)
-"""Kinds of entries (ADR 0006): a conversation was created, participants were added."""
+"""Kinds of entries, whose numbers never change their meaning: created, participants were added."""
 _TAKES_OUT = 3
 """Participants were removed."""
 

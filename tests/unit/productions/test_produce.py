@@ -83,6 +83,27 @@ def test_a_folder_goes_on_after_its_last_whole_part(tmp_path: Path):
     assert found == dict(whole)
 
 
+@pytest.mark.parametrize("form", Format)
+@pytest.mark.parametrize("torn", [b"", b"half", None])
+def test_a_part_whose_file_did_not_reach_the_disk_is_written_anew(
+    tmp_path: Path, form: Format, torn: bytes | None
+):
+    made = Made(form)
+    whole, _ = made.files(ITEMS)
+    folder = ProductionFolder(tmp_path)
+    for file in whole:
+        folder.write(*file)
+    folder.sync()
+    assert len(list(folder.segments())) == len([file for file in whole if file.path.startswith("index/")])
+    lost = tmp_path / next(file.path for file in whole if file.path.startswith("data/000002"))
+    lost.unlink() if torn is None else lost.write_bytes(torn)
+    state = state_from((File(*segment) for segment in folder.segments()), BATES)
+    assert len(state.segments) == 1
+    for file in made.files([item for item in ITEMS if state.last and place_of(item) > state.last], state)[0]:
+        folder.write(*file)
+    assert all((tmp_path / file.path).read_bytes() == file.data for file in whole)
+
+
 def test_a_missing_segment_is_no_state():
     segments = [file for file in Made().files(ITEMS)[0] if file.path.startswith("index/")]
     with pytest.raises(EvidenceRefused):
