@@ -66,8 +66,12 @@ _ALL = (
     Action("messaging.import.begun", OPERATIONS, "an approved import began"),
     Action("messaging.import.finished", OPERATIONS, "every line of an import has come"),
     Action("messaging.access.denied", OPERATIONS, "acts were denied, told of by actor, act and minute"),
-    Action("messaging.items.disposed", LEGAL, "items were hidden or destroyed by an order, a batch at a time"),
-    Action("messaging.disposition.completed", LEGAL, "an order of disposition was carried out, or ended early"),
+    Action(
+        "messaging.items.disposed", LEGAL, "items were hidden or destroyed by an order, a batch at a time"
+    ),
+    Action(
+        "messaging.disposition.completed", LEGAL, "an order of disposition was carried out, or ended early"
+    ),
     Action("retention.rule.made", OPERATIONS, "a retention rule was made"),
     Action("retention.rule.changed", OPERATIONS, "a retention rule was changed: it has a new version"),
     Action("retention.rule.ended", OPERATIONS, "a retention rule ended"),
