@@ -35,6 +35,12 @@ class IntegrationSigns:
             else:
                 self._log.info("checkpoints are signed again")
 
+    def stands_by(self) -> None:
+        """Show no log that waits or is damaged, and no lack of a key: another process knows."""
+        self._waiting.set(0)
+        self._damaged.set(0)
+        self._without_key = False
+
     def damaged(self, damage: LogDamaged) -> None:
         """Say loudly that a log cannot grow."""
         self._log.error("a log is damaged", tenant=damage.tenant, index=damage.index, reason=damage.reason)

@@ -70,6 +70,10 @@ class Signs(Protocol):
         """Say whether there is a key to sign with."""
         ...
 
+    def stands_by(self) -> None:
+        """Say nothing any more of what was seen before: another process integrates."""
+        ...
+
     def damaged(self, damage: LogDamaged) -> None:
         """Say that a log cannot grow, and why."""
         ...

@@ -48,9 +48,11 @@ class Integrate:
         """Integrate until cancelled, whenever no other process does. Raises DatabaseUnavailable."""
         while True:
             async with self._ledgers.hold() as ledger:
+                self._edges.clear()  # another integrator may have been at work
+                self._damaged.clear()
                 if ledger is not None:
-                    self._edges.clear()  # another integrator may have been at work
                     await self._integrate(ledger)
+                self._signs.stands_by()
             await asyncio.sleep(_OTHERS_SECONDS)
 
     async def _integrate(self, ledger: Ledger) -> None:
