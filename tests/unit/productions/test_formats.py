@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
+from email.header import decode_header, make_header
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -124,6 +126,20 @@ def test_nothing_that_people_choose_can_begin_a_header(form: Format):
             assert {name.split("-")[0] for name in mail} <= HEADERS
             assert file.data.isascii()
             assert all(len(line) <= 998 for line in file.data.split(b"\r\n"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=80))
+def test_names_are_shown_by_mail_programs_as_they_were_chosen(name: str):
+    about = Conversation(UUID(int=7), "group", name, (Person(UUID(int=1), name, "a@b.example"),))
+    (file,) = [
+        file for file in files_of(Format.EML, entries_of([talk(about, [])])) if file.path.startswith("data/")
+    ]
+    mail = message_from_bytes(file.data)
+    assert message_from_bytes(file.data, policy=policy.default)["Subject"] == name
+    assert str(make_header(decode_header(str(mail["From"])))) == f"{name} <a@b.example>"
+    assert parseaddr(str(mail["From"]))[1] == "a@b.example"
+    assert all(len(line) <= 76 for line in file.data.split(b"\r\n") if b"=?" in line)
 
 
 def test_a_mail_has_the_same_id_in_every_production_and_no_other_has_it():

@@ -156,6 +156,12 @@ def test_pages_are_numbered_without_a_gap():
     ]
 
 
+@pytest.mark.parametrize("reason", ["", "what Anna said", "no-key\n", "x" * 65])
+def test_the_reason_of_a_failure_is_a_word_and_no_content(reason: str):
+    with pytest.raises(ValueError, match="a word"):
+        Failed(UUID(int=1), 1, reason)
+
+
 def test_an_entry_that_cannot_be_written_takes_no_number():
     items = [entry.produced(None) for entry in talk(conversation(1), [b"\xff", b"text"])]
     files, producer = Made(Format.RSMF, bates=Bates("A", 2, 1)).files(items)

@@ -29,7 +29,7 @@ BOUNDARY = "=_muniment"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ]{0,59}(?<! )", re.ASCII)
 _ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}@[A-Za-z0-9][A-Za-z0-9.-]{0,252}", re.ASCII)
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
-_WORD_BYTES = 45
+_WORD_BYTES = 30  # with the longest header's name before it, an encoded word's line has at most 76 characters
 _LINE_CHARACTERS = 76
 
 Header = tuple[str, str]
@@ -209,7 +209,10 @@ def encoded_text(text: str) -> str:
 def address_of(person: Person, domain: str) -> str:
     """Return an address with its name; who has none that is safe to write has one that nobody can reach."""
     email = person.email if person.email and _ADDRESS.fullmatch(person.email) else f"{person.id}@{domain}"
-    return f"{encoded_text(person.name)} <{email}>" if person.name else f"<{email}>"
+    name = encoded_text(person.name)
+    if not name:
+        return f"<{email}>"
+    return f"{name} <{email}>" if name == person.name else _folded([name, f"<{email}>"])
 
 
 def recipients_of(entries: Sequence[Numbered], domain: str) -> str:

@@ -1,5 +1,6 @@
 """What a production is made from, entry by entry, in the order of conversation and `seq`."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,8 @@ from uuid import UUID
 
 from libs.evidence.bundle import Commit
 from libs.evidence.production.manifest import Reason
+
+_WORD = re.compile(r"[a-z][a-z0-9-]{0,63}", re.ASCII)
 
 
 class Kind(StrEnum):
@@ -117,12 +120,17 @@ class ExcludedRun:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An entry that should be handed over and cannot; `reason` is a word, never content."""
+    """An entry that should be handed over and cannot; `reason` is a word as `no-key`, never content."""
 
     conversation: UUID
     seq: int
     reason: str
     evidence: Evidence | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse whatever could be content. Raises ValueError."""
+        if not _WORD.fullmatch(self.reason):
+            raise ValueError("the reason of a failure is a word")
 
 
 Item = Produced | Excluded | ExcludedRun | Failed
