@@ -38,6 +38,9 @@ from services.runner.serve import settings_of
 PLATFORM: Final = "_platform"
 """What the platform's own log is called; no tenant's short name begins like this."""
 
+_AWAY: Final = ("08", "28", "3D", "53", "57")
+"""Classes of SQLSTATE: no connection, no right to one, no database, no resources, a server that stops."""
+
 Told = Callable[[int, int], None]
 
 
@@ -110,7 +113,10 @@ class _Walk:
             index = getattr(refused, "index", None)
             return {**facts, "ok": False, "index": index, "reason": refused.reason, "where": refused.where}
         except psycopg.Error as error:
-            raise RunnerError(f"The log {name} cannot be read: {error}") from error
+            if _is_away(error):
+                raise RunnerError(f"The log {name} cannot be read: {error}") from error
+            reason = f"it cannot be read: {str(error).partition(chr(10))[0]}"
+            return {**facts, "ok": False, "index": None, "reason": reason, "where": "database"}
         except OSError as error:
             raise RunnerError(f"{error.filename} cannot be written: {error.strerror}") from error
         if name == str(tenant) and not (found.size or found.waiting):  # mistyped, or all of it was deleted
@@ -145,6 +151,11 @@ class _Walk:
             return self._wish.trust.read_bytes()
         except OSError as error:
             raise RunnerError(f"{self._wish.trust} cannot be read: {error.strerror}") from None
+
+
+def _is_away(error: psycopg.Error) -> bool:
+    """Tell whether no log can be read, as opposed to one whose rows the database itself finds broken."""
+    return error.sqlstate is None or error.sqlstate[:2] in _AWAY
 
 
 def kept_checkpoints(path: Path, trust: Trust) -> dict[TenantId, list[bytes]]:

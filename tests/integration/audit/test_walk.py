@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import psycopg
 import pytest
 
 from libs.evidence.detail import detail_object
@@ -17,6 +18,7 @@ from libs.evidence.folder import write_details, write_log
 from libs.evidence.trust import dump_trust
 from libs.kernel.ids import TenantId
 from services.audit.settings import Settings
+from services.audit.store.log_source import DatabaseLog
 from services.runner.configuration import Value, toml_of
 from services.runner.peers import Operator
 from services.runner.walk import Wish, kept_checkpoints, verify_logs
@@ -156,6 +158,25 @@ def test_a_copied_log_is_compared_with_whatever_its_tenant_is_called(tmp_path: P
     write_log(tmp_path / slug, MadeLog(leaves_of(5), further=further))
     write_details(tmp_path / slug, [(0, detail_object(DETAIL), SALT)])
     assert kept_checkpoints(tmp_path, MADE_TRUST) == {TENANT: [note_of(leaves_of(5)), *further]}
+
+
+@pytest.mark.planted
+async def test_a_log_that_the_database_cannot_read_hides_no_other_one(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published = DatabaseLog.published
+
+    def broken(log: DatabaseLog) -> int:
+        if log.tenant == ONE:
+            raise psycopg.errors.DataCorrupted("missing chunk number 0 for toast value 16501\nof a tile")
+        return published(log)
+
+    monkeypatch.setattr(DatabaseLog, "published", broken)
+    wish = Wish((str(ONE), str(TWO)), trust=data / "trust.json")
+    assert verify_logs(data, wish, as_json=True) == 1
+    one, two = json.loads(capsys.readouterr().out)["logs"]
+    assert (one["ok"], one["where"], two["ok"]) == (False, "database", True)
+    assert one["reason"] == "it cannot be read: missing chunk number 0 for toast value 16501"
 
 
 async def test_keys_that_did_not_sign_are_not_enough(data: Path) -> None:
