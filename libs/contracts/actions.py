@@ -100,6 +100,10 @@ _ALL = (
     Action("holds.hold.release-refused", LEGAL, "somebody else refused the end of a hold"),
     Action("holds.hold.released", LEGAL, "a hold ended; that by itself destroys nothing"),
     Action("holds.access.denied", LEGAL, "acts on holds were denied, told of by actor, act and minute"),
+    Action("ediscovery.matter.made", LEGAL, "counsel opened a matter"),
+    Action("ediscovery.member.added", LEGAL, "somebody may look into a matter from now on"),
+    Action("ediscovery.search.made", LEGAL, "somebody searched in a matter"),
+    Action("ediscovery.message.viewed", LEGAL, "somebody looked at a message in a matter"),
     Action("ediscovery.access.denied", LEGAL, "acts in eDiscovery were denied, by actor, act and minute"),
 )
 

@@ -32,6 +32,7 @@ from services.ediscovery.adapters.backlog import StreamBacklog, cursors_of
 from services.ediscovery.adapters.correspondence import SealedCorrespondence
 from services.ediscovery.adapters.prometheus import IndexSigns
 from services.ediscovery.edge.http import PREFIX, lag_routes
+from services.ediscovery.edge.matters import matter_routes
 from services.ediscovery.edge.problems import PROBLEMS
 from services.ediscovery.edge.stream import SOURCE, index_door
 from services.ediscovery.ports.index import SearchIndex
@@ -42,6 +43,8 @@ from services.ediscovery.usecases.access import Access
 from services.ediscovery.usecases.denials import TellDenials
 from services.ediscovery.usecases.index import IndexMessages
 from services.ediscovery.usecases.lag import MeasureLag
+from services.ediscovery.usecases.matters import Matters
+from services.ediscovery.usecases.search import SearchMatter
 
 SERVICE: Final = "ediscovery"
 POLICIES: Final = Path(__file__).parents[2] / "policies" / "authz"
@@ -175,7 +178,18 @@ PROCESSES: Final[Mapping[str, Callable[[Settings], FastAPI]]] = {SERVICE: build}
 
 def _routes_for_people(world: _World) -> list[APIRouter]:
     verifier, revocations = world.signed_in.verifier, world.signed_in.revocations
-    return [lag_routes(verifier=verifier, revocations=revocations, lag=world.lag)]
+    search = SearchMatter(
+        world.books, world.access, world.index, world.correspondence, world.clock, world.ids
+    )
+    return [
+        lag_routes(verifier=verifier, revocations=revocations, lag=world.lag),
+        matter_routes(
+            verifier=verifier,
+            revocations=revocations,
+            matters=Matters(world.books, world.access, world.clock, world.ids),
+            search=search,
+        ),
+    ]
 
 
 def _lifespan(world: _World, background: Background) -> Lifespan:

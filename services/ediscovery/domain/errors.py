@@ -1,6 +1,7 @@
 """What the search refuses, and why."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from libs.kernel.errors import DomainError
 from libs.kernel.ids import TenantId
@@ -39,6 +40,20 @@ class ExpungeUnfinished(DomainError):
 @dataclass(eq=False)
 class NotFound(DomainError):
     """There is no such thing, or none that this person may know of."""
+
+
+@dataclass(eq=False)
+class MatterRefused(DomainError):
+    """A matter is asked for that cannot be; `reason` is for a person."""
+
+    reason: str
+
+
+@dataclass(eq=False)
+class MatterConflict(DomainError):
+    """The id was used before, for another matter."""
+
+    matter: UUID
 
 
 @dataclass(eq=False)

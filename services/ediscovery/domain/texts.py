@@ -19,6 +19,11 @@ class Purpose(NamedTuple):
 INDEXING: Final = Purpose("index", "index")
 
 
+def purpose_of(matter: UUID, act: UUID) -> Purpose:
+    """Return why a body is unsealed in a matter, by an act that is in its chain of custody."""
+    return Purpose(f"matter:{matter}", f"{act}", matter)
+
+
 class Text(NamedTuple):
     """One version of a message with its clear text; `participants` took part when it was sent."""
 

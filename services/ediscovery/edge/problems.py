@@ -6,6 +6,8 @@ from services.ediscovery.domain.errors import (
     ExpungeUnfinished,
     IndexUnavailable,
     KeyRefused,
+    MatterConflict,
+    MatterRefused,
     NameUnknown,
     NotFound,
     QueryRefused,
@@ -13,6 +15,8 @@ from services.ediscovery.domain.errors import (
 from services.ediscovery.domain.productions.errors import OutOfOrder
 
 PROBLEMS: ProblemTable = {
+    MatterRefused: ProblemRow(422, "urn:problem:invalid", "The request is not valid", "{reason}"),
+    MatterConflict: ProblemRow(409, "urn:problem:matter-conflict", "This id names another matter"),
     NotFound: ProblemRow(404, "urn:problem:not-found", "Not found"),
     CorrespondenceUnavailable: ProblemRow(
         503, "urn:problem:unavailable", "Try again later", "nothing was done"

@@ -6,6 +6,14 @@ from typing import Final
 
 ACTS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "ediscovery.matter.made": "SELECT tenant, count(*) AS acts FROM ediscovery.matter GROUP BY tenant",
+        "ediscovery.member.added": "SELECT tenant, count(*) AS acts FROM ediscovery.member GROUP BY tenant",
+        "ediscovery.search.made": (
+            "SELECT tenant, count(*) AS acts FROM ediscovery.search_made GROUP BY tenant"
+        ),
+        "ediscovery.message.viewed": (
+            "SELECT tenant, count(*) AS acts FROM ediscovery.message_viewed GROUP BY tenant"
+        ),
         "ediscovery.access.denied": "SELECT tenant, count(*) AS acts FROM ediscovery.denial GROUP BY tenant",
     }
 )

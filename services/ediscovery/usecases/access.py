@@ -1,11 +1,15 @@
 """The one door: who may know of eDiscovery's affairs. Absent and forbidden look the same."""
 
 from dataclasses import dataclass
+from typing import NoReturn
+from uuid import UUID
 
 from libs.kernel.actors import Actor, Permissions
 from libs.kernel.denials import Denials
-from services.ediscovery.domain.access import organisation
+from services.ediscovery.domain.access import matter_of, organisation
 from services.ediscovery.domain.errors import NotFound
+from services.ediscovery.domain.matters import Matter
+from services.ediscovery.ports.books import Book
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,16 @@ class Access:
         if not self.permissions.allows(actor, action, organisation(actor.tenant)):
             self.deny(actor, action)
 
-    def deny(self, actor: Actor, action: str) -> None:
+    async def access_matter(self, book: Book, actor: Actor, matter: UUID, action: str) -> Matter:
+        """Return a matter if the actor may do that in it. Raises NotFound otherwise."""
+        found = await book.find_matter(matter)
+        members = {member.principal for member in await book.members(matter)}
+        facts = matter_of(actor.tenant, member=actor.principal in members)
+        if found is None or not self.permissions.allows(actor, action, facts):
+            self.deny(actor, action)
+        return found
+
+    def deny(self, actor: Actor, action: str) -> NoReturn:
         """Count a denial. Raises NotFound."""
         self.denials.note(actor.tenant, actor.principal, action)
         raise NotFound

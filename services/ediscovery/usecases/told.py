@@ -1,12 +1,75 @@
-"""What the audit log is told: ids alone, never a query or a text."""
+"""What the audit log is told: ids alone, never a query, a name or a text."""
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from libs.contracts.facts import Actor, EdiscoveryFact, Entity
+from libs.contracts.facts import Actor, EdiscoveryFact, Entity, Run
 from libs.kernel.denials import Denial
+from services.ediscovery.domain.matters import Matter
+from services.ediscovery.ports.books import Member, MessageViewed, SearchMade
 
+MATTER_MADE: Final = "ediscovery.matter.made"
+MEMBER_ADDED: Final = "ediscovery.member.added"
+SEARCH_MADE: Final = "ediscovery.search.made"
+MESSAGE_VIEWED: Final = "ediscovery.message.viewed"
 ACCESS_DENIED: Final = "ediscovery.access.denied"
+MOST_NAMED: Final = 100
+"""Custodians, and conversations, that one fact names; beyond that it says how many there are."""
+
+
+def fact_of_matter(matter: Matter) -> EdiscoveryFact:
+    """Return the fact that a matter was made; the act is named as the matter is."""
+    return EdiscoveryFact(
+        act=matter.matter,
+        action=MATTER_MADE,
+        actor=Actor(kind="principal", id=matter.made_by),
+        at=matter.made_at,
+        matter=matter.matter,
+        entities=(
+            _matter(matter.matter),
+            *_listed("custodian", sorted(matter.bounds.custodians)),
+            *_listed("conversation", sorted(matter.bounds.conversations)),
+        ),
+    )
+
+
+def fact_of_member(matter: UUID, act: UUID, member: Member) -> EdiscoveryFact:
+    """Return the fact that somebody may look into a matter from now on."""
+    return EdiscoveryFact(
+        act=act,
+        action=MEMBER_ADDED,
+        actor=Actor(kind="principal", id=member.added_by),
+        at=member.added_at,
+        matter=matter,
+        entities=(_matter(matter), Entity(kind="principal", id=str(member.principal))),
+    )
+
+
+def fact_of_search(made: SearchMade) -> EdiscoveryFact:
+    """Return the fact that somebody searched in a matter."""
+    return EdiscoveryFact(
+        act=made.act,
+        action=SEARCH_MADE,
+        actor=Actor(kind="principal", id=made.by),
+        at=made.at,
+        matter=made.matter,
+        entities=(_matter(made.matter),),
+    )
+
+
+def fact_of_view(viewed: MessageViewed) -> EdiscoveryFact:
+    """Return the fact that somebody looked at a message in a matter."""
+    key = viewed.key
+    return EdiscoveryFact(
+        act=viewed.act,
+        action=MESSAGE_VIEWED,
+        actor=Actor(kind="principal", id=viewed.by),
+        at=viewed.at,
+        matter=viewed.matter,
+        entities=(_matter(viewed.matter), Entity(kind="conversation", id=str(key.conversation))),
+        runs=(Run(conversation=key.conversation, first=key.seq, last=key.seq),),
+    )
 
 
 def fact_of_denial(denial: Denial, act: UUID) -> EdiscoveryFact:
@@ -20,3 +83,14 @@ def fact_of_denial(denial: Denial, act: UUID) -> EdiscoveryFact:
         outcome="refused",
         count=denial.count,
     )
+
+
+def _matter(matter: UUID) -> Entity:
+    return Entity(kind="matter", id=str(matter))
+
+
+def _listed(kind: str, names: Sequence[UUID]) -> list[Entity]:
+    named = [Entity(kind=kind, id=str(name)) for name in names[:MOST_NAMED]]
+    if len(names) > MOST_NAMED:
+        named.append(Entity(kind=f"{kind}s", id=str(len(names))))
+    return named

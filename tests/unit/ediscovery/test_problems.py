@@ -10,6 +10,8 @@ def test_every_refusal_has_a_row():
     assert set(PROBLEMS) == {
         OutOfOrder,
         errors.NotFound,
+        errors.MatterConflict,
+        errors.MatterRefused,
         errors.CorrespondenceUnavailable,
         errors.KeyRefused,
         errors.QueryRefused,
