@@ -46,7 +46,7 @@ from tests.integration.audit.logs import NOW, TRUST, Logs, act, logs_in
 from tests.support.engines import ServiceDatabase
 
 OURS, THEIRS, PLATFORM = TenantId(uuid4()), TenantId(uuid4()), TenantId(UUID(int=0))
-READER, COMMIT, WHERE = PrincipalId(uuid4()), uuid4(), uuid4()
+READER, COMMIT, WHERE = PrincipalId(uuid4()), UUID(int=9), uuid4()  # the commit names tests: one for all
 ROLES = ("employee", "guest", "it_admin", "compliance_officer", "legal_counsel", "reviewer", "auditor")
 NOBODY = {"type": "urn:problem:not-found", "title": "Not found", "status": 404, "code": "not-found"}
 
