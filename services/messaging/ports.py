@@ -571,8 +571,8 @@ class RunUnderWay(Protocol):
         """Keep which items are due, and return how many: those are gone through, batch by batch."""
         ...
 
-    async def next(self, most: int) -> list[Planned]:
-        """Return the next items, none at the end."""
+    async def next(self, most: int, custodians: Collection[UUID]) -> list[Planned]:
+        """Return the next items, none at the end; their audience is told as far as it is of `custodians`."""
         ...
 
     async def dispose(self, batch: Disposals, reached: Place) -> None:

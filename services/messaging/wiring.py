@@ -298,7 +298,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
     months = PostgresMonths(publishing)
     reading = TenantDatabase(settings.database, "messaging-relay")
     answer_orders = AnswerOrders(PostgresDispositionOrders(projecting, reading, clock, ids))
-    disposing = CrossingDatabase(settings.database_disposer, "messaging-disposer")
+    disposing = CrossingDatabase(settings.database_disposer, "messaging-disposer", by_key=True)
     carry_out = CarryOut(PostgresDispositionRuns(disposing, clock, ids))
 
     async def housekeeping() -> None:

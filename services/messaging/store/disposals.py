@@ -41,10 +41,7 @@ _OPEN: Final = """
 _BEGUN: Final = """
     UPDATE messaging.disposition_order SET begun_at = %s WHERE tenant = %s AND order_id = %s"""
 _NEXT: Final = """
-    SELECT x.conversation, x.seq, e.actor, e.sent_at, h.kind, octet_length(p.sealed) AS bytes,
-           array(SELECT s.principal FROM messaging.participant_span s
-                  WHERE s.tenant = %(tenant)s AND s.conversation = e.conversation
-                    AND s.from_seq <= e.seq AND (s.until_seq IS NULL OR s.until_seq >= e.seq)) AS audience
+    SELECT x.conversation, x.seq, e.actor, e.sent_at, h.kind, octet_length(p.sealed) AS bytes
       FROM (SELECT d.conversation, d.seq FROM messaging.disposal d
              WHERE d.tenant = %(tenant)s AND d.order_id = %(order)s
                AND (d.conversation, d.seq) > (%(conversation)s, %(seq)s)
@@ -55,6 +52,9 @@ _NEXT: Final = """
         ON p.tenant = %(tenant)s AND p.conversation = e.conversation AND p.seq = e.seq
        AND p.sent_at = e.sent_at
      ORDER BY x.conversation, x.seq"""
+_SPANS: Final = """
+    SELECT s.conversation, s.principal, s.from_seq, s.until_seq FROM messaging.participant_span s
+     WHERE s.tenant = %s AND s.conversation = ANY (%s::uuid[]) AND s.principal = ANY (%s::uuid[])"""
 _HIDE: Final = """
     INSERT INTO messaging.disposed (tenant, conversation, seq, hidden_by, hidden_at)
     SELECT %s, k.conversation, k.seq, %s, %s
@@ -118,6 +118,10 @@ class PostgresRun:
 
     async def tally(self, classes: Sequence[DispositionClass]) -> list[Tally]:
         """Return what the classes hold, by their places in the sequence."""
+        # what counts everything must not reach every row by its key, as all else here has to
+        for option in ("seqscan", "hashjoin", "mergejoin"):
+            await self._tx.execute(f"SET LOCAL enable_{option} = on")
+        await self._tx.execute("SET LOCAL plan_cache_mode = force_custom_plan")
         return await tally(self._tx, self._tenant, classes)
 
     async def plan(self, classes: Sequence[DispositionClass]) -> int:
@@ -127,8 +131,8 @@ class PostgresRun:
         await self._tx.execute(_BEGUN, (self._clock.now(), self._tenant, order))
         return planned
 
-    async def next(self, most: int) -> list[Planned]:
-        """Return the next items, none at the end."""
+    async def next(self, most: int, custodians: Collection[UUID]) -> list[Planned]:
+        """Return the next items, none at the end; their audience is told as far as it is of `custodians`."""
         rows = await self._tx.fetch_all(
             _NEXT,
             {
@@ -139,7 +143,19 @@ class PostgresRun:
                 "most": most,
             },
         )
-        return [Planned(Place(row.conversation, row.seq), item_of(row), row.bytes) for row in rows]
+        spans: dict[UUID, list[Any]] = defaultdict(list)
+        if custodians:
+            rooms = list({row.conversation for row in rows})
+            for span in await self._tx.fetch_all(_SPANS, (self._tenant, rooms, list(custodians))):
+                spans[span.conversation].append(span)
+        return [
+            Planned(
+                Place(row.conversation, row.seq),
+                item_of(row, _audience(spans[row.conversation], row.seq)),
+                row.bytes,
+            )
+            for row in rows
+        ]
 
     async def dispose(self, batch: Disposals, reached: Place) -> None:
         """Hide and destroy, and tell of it; the next items are those behind `reached`."""
@@ -229,6 +245,15 @@ class PostgresDispositionRuns:
             async with self._database.begin() as tx:
                 row = await tx.fetch_one(_OPEN, (tenant, order))
                 yield None if row is None else PostgresRun(tx, tenant, row, self._clock, self._ids)
+
+
+def _audience(spans: Sequence[Any], seq: int) -> frozenset[UUID]:
+    """Return whose spans an entry lies in."""
+    return frozenset(
+        span.principal
+        for span in spans
+        if span.from_seq <= seq and (span.until_seq is None or seq <= span.until_seq)
+    )
 
 
 def _columns(items: Sequence[Planned]) -> tuple[list[UUID], list[int]]:

@@ -324,15 +324,15 @@ def _tally_of(row: Any) -> Tally:
 
 
 def _sampled_of(row: Any) -> Sampled:
-    return Sampled(Place(row.conversation, row.seq), item_of(row))
+    return Sampled(Place(row.conversation, row.seq), item_of(row, frozenset(row.audience)))
 
 
-def item_of(row: Any) -> Item:
+def item_of(row: Any, audience: frozenset[UUID]) -> Item:
     """Return a row as the item that the disposition decides about."""
     return Item(
         conversation=row.conversation,
         conversation_type=TYPES[ConversationKind(row.kind)],
         sent_at=row.sent_at,
         sender=row.actor,
-        audience=frozenset(row.audience),
+        audience=audience,
     )

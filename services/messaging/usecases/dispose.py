@@ -72,10 +72,11 @@ async def _begin(tenant: TenantId, run: RunUnderWay, issued: DispositionOrderIss
 
 async def _go_on(run: RunUnderWay, issued: DispositionOrderIssued) -> bool:
     """Dispose of the next items, each by its own decision behind the holds that stand."""
-    planned = await run.next(MOST_AT_ONCE)
+    claims = claims_of(issued.terms, await run.holds())
+    custodians = frozenset[UUID]().union(*(hold.custodians for hold in claims.holds))
+    planned = await run.next(MOST_AT_ONCE, custodians)
     if not planned:
         return await _complete(run, issued, "")
-    claims = claims_of(issued.terms, await run.holds())
     await run.dispose(decide_batch(planned, claims), planned[-1].place)
     return True
 

@@ -215,7 +215,7 @@ async def logbook_in(database: ServiceDatabase) -> AsyncIterator[Logbook]:
     await app.open()
     await projecting.open()
     orders = PostgresDispositionOrders(projecting, app, clock, ids)
-    disposing = CrossingDatabase(database.dsn("messaging_disposer"), "messaging-disposer")
+    disposing = CrossingDatabase(database.dsn("messaging_disposer"), "messaging-disposer", by_key=True)
     await disposing.open()
     runs = PostgresDispositionRuns(disposing, clock, ids)
     yield Logbook(database, app, projecting, AnswerOrders(orders), CarryOut(runs), ids)

@@ -16,6 +16,7 @@ from libs.disposition.decision import disposition_of
 from libs.kernel.ids import ConversationId
 from services.messaging.domain.dispositions import Standing, decide_batch, standing_of
 from services.messaging.domain.entries import ConversationKey
+from services.messaging.store import disposals
 from services.messaging.store.acts import ACTS
 from services.messaging.store.log_reader import PostgresLogReader
 from services.messaging.usecases import dispose
@@ -137,7 +138,7 @@ async def test_a_run_that_is_cut_off_goes_on_where_it_was(
             assert run is not None
             assert await run.share(0)
             if run.begun:
-                planned = await run.next(25)
+                planned = await run.next(25, ())
                 claims = claims_of(TERMS, [])
                 await run.dispose(decide_batch(planned, claims), planned[-1].place)
             raise ConnectionAbortedError
@@ -229,3 +230,18 @@ async def test_no_other_role_can_remove_a_payload(logbook: Logbook) -> None:
             pytest.raises(psycopg.errors.InsufficientPrivilege),
         ):
             connection.execute("DELETE FROM messaging.payload")
+
+
+@pytest.mark.planted
+async def test_a_run_that_forgets_who_could_read_is_seen_to_destroy_what_is_held(
+    logbook: Logbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disposals, "_audience", lambda _spans, _seq: frozenset())
+    items = town(random.Random(22))
+    logbook.write(items)
+    hold = Hold(UUID(int=900), custodians=frozenset({items[0].room.spans[0][0]}))
+    await logbook.hold(hold)
+    await logbook.approve(await logbook.ask(TERMS), TERMS)
+    await logbook.carry_out()
+    expected = standings(items, [hold])
+    assert payloads(logbook) < {place for place, how in expected.items() if how is not Standing.RIPE}
