@@ -45,6 +45,7 @@ _ALL = (
     Action("keys.kek.created", OPERATIONS, "a tenant's key-encryption key was made"),
     Action("keys.dek.created", OPERATIONS, "a data key was made for a conversation's epoch"),
     Action("keys.dek.unwrapped", OPERATIONS, "data keys were given to a service for an act that it names"),
+    Action("keys.dek.unwrapped-for-matter", LEGAL, "data keys were given to a service for a legal matter"),
     Action(
         "keys.fingerprint-key.obtained", OPERATIONS, "the tenant's fingerprint key was given to a service"
     ),

@@ -4,11 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
 
 from libs.kernel.ids import DekId
 from services.keys.domain.deks import Dek, has_conversation
 from services.keys.domain.errors import InvalidAccess
 
+MATTER: Final = "matter"
+"""How the purposes of legal access begin: `matter:<its id>`."""
 LONGEST_PURPOSE: Final = 64
 LONGEST_ACT: Final = 200
 
@@ -25,6 +28,20 @@ class Access:
         """Refuse a reason that says nothing. Raises InvalidAccess."""
         _refuse_unless_said("purpose", self.purpose, LONGEST_PURPOSE)
         _refuse_unless_said("act", self.act, LONGEST_ACT)
+
+    @property
+    def matter(self) -> UUID | None:
+        """The legal matter that the keys serve, where the purpose names one."""
+        kind, _, name = self.purpose.partition(":")
+        try:
+            return UUID(name) if kind == MATTER else None
+        except ValueError:
+            return None
+
+    @property
+    def is_legal(self) -> bool:
+        """Whether only those may know of it who may know of legal acts."""
+        return self.purpose.partition(":")[0] == MATTER
 
 
 class Given(StrEnum):

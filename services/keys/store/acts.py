@@ -20,6 +20,10 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
             "SELECT tenant, count(*) AS acts FROM keys.key_access"
             " WHERE action = 'keys.dek.unwrapped' GROUP BY tenant"
         ),
+        "keys.dek.unwrapped-for-matter": (
+            "SELECT tenant, count(*) AS acts FROM keys.key_access"
+            " WHERE action = 'keys.dek.unwrapped-for-matter' GROUP BY tenant"
+        ),
         "keys.fingerprint-key.obtained": (
             "SELECT tenant, count(*) AS acts FROM keys.key_access"
             " WHERE action = 'keys.fingerprint-key.obtained' GROUP BY tenant"

@@ -19,6 +19,8 @@ GIVEN: Final[Mapping[Given, str]] = MappingProxyType(
     {Given.DEKS: "keys.dek.unwrapped", Given.FINGERPRINT_KEY: "keys.fingerprint-key.obtained"}
 )
 """What was given → the act, in the key-access log and in the audit log."""
+GIVEN_FOR_MATTERS: Final = "keys.dek.unwrapped-for-matter"
+"""The act where keys served a legal matter: it shows to nobody who must not know of it."""
 
 _INITIATORS: Final[Mapping[Initiator, Actor]] = MappingProxyType(
     {
@@ -60,9 +62,10 @@ def keys_given(act: UUID, given: Given, deks: Sequence[DekId], access: Access, a
         named.append(Entity(kind="dek-count", id=str(len(deks))))
     return KeysFact(
         act=act,
-        action=GIVEN[given],
+        action=GIVEN_FOR_MATTERS if access.is_legal else GIVEN[given],
         actor=_asking(access),
         at=at,
+        matter=access.matter,
         entities=(
             Entity(kind="key-access", id=str(act)),
             Entity(kind="purpose", id=access.purpose),

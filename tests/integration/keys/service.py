@@ -64,8 +64,8 @@ class Service:
         (key,) = await self.obtain(wanted(tenant, conversation, epoch))
         return key
 
-    async def unwrap(self, *items: wire.DekNamed) -> tuple[wire.DekKey, ...]:
-        request = wire.UnwrapDeks(items=items, purpose="deliver", act="sync")
+    async def unwrap(self, *items: wire.DekNamed, purpose: str = "deliver") -> tuple[wire.DekKey, ...]:
+        request = wire.UnwrapDeks(items=items, purpose=purpose, act="sync")
         return answer_of(await self.post("/internal/deks/unwrap", request), wire.KeysOf).items
 
     async def lease(self, use: str = "tokens") -> wire.SigningKeyLease:

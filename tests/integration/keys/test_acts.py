@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from libs.contracts import internal as wire
+from libs.contracts.actions import ACTIONS, LEGAL
 from libs.contracts.cloudevents import PLATFORM_TENANT
 from libs.contracts.facts import Actor, Entity, KeysFact
 from services.keys.store.acts import ACTS
@@ -78,6 +79,19 @@ async def test_the_fingerprint_key_is_told_of_as_what_it_is_by_whatever_route_it
     assert actions["keys.dek.unwrapped"] == 0
 
 
+async def test_keys_for_a_legal_matter_are_an_act_that_shows_to_those_of_legal_acts_alone(
+    keys: Service, tenant: UUID
+) -> None:
+    key = await keys.obtain_one(tenant, uuid4())
+    matter = uuid4()
+    for purpose in (f"matter:{matter}", "matter:unnamed"):
+        await keys.unwrap(named(tenant, key), purpose=purpose)
+    facts = [(fact.action, fact.matter) for fact in keys.facts()[-2:]]
+    assert facts == [("keys.dek.unwrapped-for-matter", matter), ("keys.dek.unwrapped-for-matter", None)]
+    assert ACTIONS["keys.dek.unwrapped-for-matter"].visibility == LEGAL
+    assert await counted(keys) == told(keys)
+
+
 async def test_a_batch_is_one_act_of_each_tenant_and_names_the_first_hundred_keys(keys: Service) -> None:
     large, small = uuid4(), uuid4()
     obtained = await keys.obtain(
@@ -134,7 +148,9 @@ async def any_act(keys: Service, chance: random.Random, known: list[tuple[UUID, 
         known += [(tenant, key) for key in await keys.obtain(*wishes)]
     elif kind == 1 and known:
         await keys.unwrap(
-            *(named(*chance.choice(known)) for _ in range(3)), wire.DekNamed(tenant=tenant, dek=uuid4())
+            *(named(*chance.choice(known)) for _ in range(3)),
+            wire.DekNamed(tenant=tenant, dek=uuid4()),
+            purpose=chance.choice(["deliver", f"matter:{UUID(int=5)}"]),
         )
     elif kind == 2:
         await fingerprint(keys, tenant)
@@ -175,6 +191,11 @@ PLANTED = {
         "INSERT INTO keys.key_access (tenant, access, action, service, purpose, act, deks, at)"
         " SELECT tenant, gen_random_uuid(), action, service, purpose, act, deks, now() FROM keys.key_access"
         " WHERE action = 'keys.dek.unwrapped'"
+    ),
+    "keys.dek.unwrapped-for-matter": (
+        "INSERT INTO keys.key_access (tenant, access, action, service, purpose, act, deks, at)"
+        " SELECT tenant, gen_random_uuid(), 'keys.dek.unwrapped-for-matter', service, purpose, act, deks,"
+        " now() FROM keys.key_access WHERE action = 'keys.dek.unwrapped'"
     ),
     "keys.fingerprint-key.obtained": (
         "INSERT INTO keys.key_access (tenant, access, action, service, purpose, act, deks, at)"
