@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 from uuid import UUID
 
 import tantivy
@@ -80,11 +80,36 @@ class TantivyIndex:
         self._source = source
         self._tenants: dict[TenantId, _Tenant] = {}
         self._writing: defaultdict[TenantId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._waiting: defaultdict[TenantId, list[_Waiting]] = defaultdict(list)
 
     async def apply(self, tenant: TenantId, changes: Sequence[Change], cursor: Cursor) -> None:
-        """Make the changes, month by month, each with its cursor in the same commit; see the port."""
+        """Make the changes, month by month, each with its cursor in the same commit; see the port.
+
+        A commit takes a tenth of a second, however much it holds: what comes while one is under way goes
+        into the next together.
+        """
+        mine = _Waiting(_Batch(changes, cursor), asyncio.get_running_loop().create_future())
+        self._waiting[tenant].append(mine)
         async with self._writing[tenant]:
-            await _answered(self._of(tenant).apply, changes, cursor)
+            if not mine.done.done():
+                await self._apply_waiting(tenant)
+        mine.done.result()
+
+    async def _apply_waiting(self, tenant: TenantId) -> None:
+        """Commit what waits for a tenant, whose writing is locked."""
+        waiting = self._waiting.pop(tenant)
+        try:
+            await _answered(self._of(tenant).apply, [one.batch for one in waiting])
+        except BaseException as error:
+            for one in waiting:
+                refused = error if isinstance(error, IndexUnavailable) else IndexUnavailable("stopped")
+                one.done.set_exception(refused)
+                one.done.exception()  # who was cancelled meanwhile hears of it no more
+            if not isinstance(error, IndexUnavailable):
+                raise
+        else:
+            for one in waiting:
+                one.done.set_result(None)
 
     async def cursor(self, tenant: TenantId, stream: str) -> int:
         """Return the last position of `stream` that was applied."""
@@ -160,15 +185,16 @@ class _Tenant:
         for path in folder.glob(f"*{_BUILDING}"):  # an earlier run stopped before it gave this a name
             shutil.rmtree(path)
 
-    def apply(self, changes: Sequence[Change], cursor: Cursor) -> None:
+    def apply(self, batches: Sequence["_Batch"]) -> None:
         head = self._opened_or_made(_CURSORS)
-        known = head.cursor(cursor.stream)
-        if cursor.position <= known:
-            return
-        fresh = [change for change in changes if change.position > known]
-        for name in self._touched(fresh):
-            self._opened_or_made(name).apply([one for one in fresh if _concerns(one, name)], cursor)
-        head.apply([], cursor)
+        fresh = _fresh_of(batches, head.cursors())
+        # A removal may be of what a batch before it puts into a month: all of them are looked at together.
+        for name in self._touched(change for changes, _ in fresh for change in changes):
+            parts = (
+                _Batch([one for one in changes if _concerns(one, name)], cursor) for changes, cursor in fresh
+            )
+            self._opened_or_made(name).apply([part for part in parts if part.changes])
+        head.apply([_Batch((), cursor) for _, cursor in fresh])
 
     def cursor(self, stream: str) -> int:
         head = self._find(_CURSORS)
@@ -218,7 +244,8 @@ class _Tenant:
             self._opened.pop(month)
             self._paths()  # takes away what does not count any more
 
-    def _touched(self, changes: Iterable[Change]) -> list[str]:
+    def _touched(self, touching: Iterable[Change]) -> list[str]:
+        changes = list(touching)
         names = {str(period_of(one.document.sent_at)) for one in changes if isinstance(one, Put)}
         gone = [one.key for one in changes if isinstance(one, Removal)]
         names.update(name for name in self._months() if any(self._month(name).knows(key) for key in gone))
@@ -269,21 +296,20 @@ class _Month:
         self._schema = _schema()
         self._index = tantivy.Index(self._schema, str(path))
 
-    def apply(self, changes: Iterable[Change], cursor: Cursor) -> None:
-        """Make changes and note the cursor in one commit; what this month knows already is left out."""
-        known = self.cursor(cursor.stream)
-        if cursor.position <= known:
+    def apply(self, batches: Sequence["_Batch"]) -> None:
+        """Make changes and note the cursors in one commit; what this month knows already is left out."""
+        fresh = _fresh_of(batches, self.cursors())
+        if not fresh:
             return
         with self._commit() as writer:
-            for change in changes:
-                if change.position <= known:
-                    continue
-                key = change.key if isinstance(change, Removal) else change.document.key
-                writer.delete_documents_by_term("key", _text_of(key))
-                if isinstance(change, Put):
-                    writer.add_document(_stored(change.document))
-            writer.delete_documents_by_term("stream", cursor.stream)
-            writer.add_document(_stored_cursor(cursor))
+            for changes, cursor in fresh:
+                for change in changes:
+                    key = change.key if isinstance(change, Removal) else change.document.key
+                    writer.delete_documents_by_term("key", _text_of(key))
+                    if isinstance(change, Put):
+                        writer.add_document(_stored(change.document))
+                writer.delete_documents_by_term("stream", cursor.stream)
+                writer.add_document(_stored_cursor(cursor))
 
     def add(self, documents: Iterable[Document], cursors: Iterable[Cursor] = ()) -> None:
         """Add documents and cursors that are not there yet."""
@@ -412,6 +438,34 @@ class _Month:
                 return tantivy.Query.boolean_query([(Occur.Should, self._compiled(one)) for one in queries])
             case Field():
                 raise TypeError("a query is resolved before it is evaluated")
+
+
+class _Batch(NamedTuple):
+    """Changes of one stream, and the cursor after them."""
+
+    changes: Sequence[Change]
+    cursor: Cursor
+
+
+class _Waiting(NamedTuple):
+    """A batch that waits for a commit, and who waits for it."""
+
+    batch: _Batch
+    done: "asyncio.Future[None]"
+
+
+def _fresh_of(batches: Iterable[_Batch], cursors: Iterable[Cursor]) -> list[_Batch]:
+    """Return what of `batches`, in their order, is not behind the cursors yet."""
+    known: defaultdict[str, int] = defaultdict(int)
+    for cursor in cursors:
+        known[cursor.stream] = max(known[cursor.stream], cursor.position)
+    fresh: list[_Batch] = []
+    for changes, cursor in batches:
+        reached = known[cursor.stream]
+        if cursor.position > reached:
+            fresh.append(_Batch([one for one in changes if one.position > reached], cursor))
+            known[cursor.stream] = cursor.position
+    return fresh
 
 
 @dataclass(frozen=True)

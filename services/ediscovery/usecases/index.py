@@ -1,15 +1,18 @@
 """Keep the index at what was committed: each message is found once, however often it is told of."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from libs.kernel.ids import TenantId
 from services.ediscovery.domain.documents import Change, Cursor, DocumentKey, Put
 from services.ediscovery.domain.texts import INDEXING
 from services.ediscovery.ports.correspondence import Correspondence
 from services.ediscovery.ports.index import SearchIndex
+
+TENANTS_AT_A_TIME: Final = 8
 
 
 class Committed(NamedTuple):
@@ -36,8 +39,10 @@ class IndexMessages:
         tenants: dict[TenantId, list[Committed]] = defaultdict(list)
         for each in committed:
             tenants[each.tenant].append(each)
-        for tenant, events in tenants.items():
-            await self._index(tenant, events)
+        waiting = list(tenants.items())
+        for start in range(0, len(waiting), TENANTS_AT_A_TIME):
+            some = waiting[start : start + TENANTS_AT_A_TIME]
+            await asyncio.gather(*(self._index(tenant, events) for tenant, events in some))
 
     async def _index(self, tenant: TenantId, events: Sequence[Committed]) -> None:
         streams: dict[str, list[Committed]] = defaultdict(list)
@@ -49,7 +54,8 @@ class IndexMessages:
                 streams[event.stream].append(event)
         keys = {key for fresh in streams.values() for event in fresh for key in event.keys}
         texts = {text.key: text for text in await self.correspondence.texts(tenant, keys, INDEXING)}
-        for stream, fresh in streams.items():
+
+        async def apply(stream: str, fresh: Sequence[Committed]) -> None:
             changes: list[Change] = [
                 Put(event.position, texts[key].document)
                 for event in fresh
@@ -57,3 +63,5 @@ class IndexMessages:
                 if key in texts
             ]
             await self.index.apply(tenant, changes, Cursor(stream, fresh[-1].position))
+
+        await asyncio.gather(*(apply(stream, fresh) for stream, fresh in streams.items()))

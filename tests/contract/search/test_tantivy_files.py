@@ -1,6 +1,7 @@
 """What tantivy leaves in its files, and that the index sees it."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from unittest.mock import patch
 
@@ -104,10 +105,10 @@ async def test_a_stop_between_a_month_and_the_tenant_s_cursor_repeats_nothing(
     changes: list[Change] = [Put(3, third), Removal(4, OTHER.key)]
     apply = tantivy._Month.apply
 
-    def stops(month: tantivy._Month, changes: Iterable[Change], cursor: Cursor) -> None:
+    def stops(month: tantivy._Month, batches: Sequence[tantivy._Batch]) -> None:
         if month.path.name.startswith("cursors"):
             raise OSError("stopped")
-        apply(month, changes, cursor)
+        apply(month, batches)
 
     with patch.object(tantivy._Month, "apply", stops), pytest.raises(IndexUnavailable):
         await index.apply(tenant, changes, Cursor(STREAM, 4))
@@ -128,3 +129,44 @@ async def test_a_folder_that_cannot_be_used_is_the_port_s_error(tmp_path: Path, 
 async def test_the_folders_are_closed_to_others(index: TantivyIndex, tenant: TenantId, folder: Path):
     for path in (folder / str(tenant)).iterdir():
         assert path.stat().st_mode & 0o077 == 0
+
+
+async def test_what_comes_together_is_committed_together_and_nothing_of_it_is_lost(
+    index: TantivyIndex, log: Log, tenant: TenantId
+):
+    commits = 0
+    enter = tantivy._Commit.__enter__
+
+    def counted(commit: tantivy._Commit) -> object:
+        nonlocal commits
+        commits += 1
+        return enter(commit)
+
+    texts = [said(number, f"word{number}") for number in range(10, 42)]
+    streams = [index.apply(tenant, [Put(1, text)], Cursor(f"s{text.key.seq}", 1)) for text in texts]
+    with patch.object(tantivy._Commit, "__enter__", counted):
+        await asyncio.gather(
+            *streams,
+            # of one stream, one after the other: what the first puts, the second takes away
+            index.apply(tenant, [Put(3, gone := said(50, "gone"))], Cursor(STREAM, 3)),
+            index.apply(tenant, [Removal(4, gone.key)], Cursor(STREAM, 4)),
+            index.apply(tenant, [Put(3, gone)], Cursor(STREAM, 3)),
+        )
+    assert commits <= 4
+    assert await index.count(tenant) == 2 + len(texts)
+    assert await index.cursor(tenant, STREAM) == 4
+    assert [await index.cursor(tenant, f"s{text.key.seq}") for text in texts] == [1] * len(texts)
+
+
+async def test_who_waits_with_a_commit_that_fails_is_told(index: TantivyIndex, log: Log, tenant: TenantId):
+    def fails(*_: object) -> None:
+        raise OSError("full")
+
+    with patch.object(tantivy._Month, "apply", fails):
+        answers = await asyncio.gather(
+            *(index.apply(tenant, [Put(1, OTHER)], Cursor(f"s{number}", 1)) for number in range(3)),
+            return_exceptions=True,
+        )
+    assert [type(answer) for answer in answers] == [IndexUnavailable] * 3
+    await index.apply(tenant, [Put(1, said(60, "later"))], Cursor("s0", 1))
+    assert await index.cursor(tenant, "s0") == 1
