@@ -551,7 +551,8 @@ class RunUnderWay(Protocol):
     async def share(self, generation: int) -> bool:
         """Pass the barrier, to the commit; False if the holds changed since: then nothing is destroyed.
 
-        Raises GenerationUnknown, while holds of the order have not arrived here yet. Call it first.
+        Raises GenerationUnknown, while holds of the order have not arrived here yet, and DispositionsStopped,
+        while an event of the tenant is parked. Call it first.
         """
         ...
 

@@ -154,6 +154,11 @@ class BatchOutOfOrder(DomainError):
 
 
 @dataclass(eq=False)
+class DispositionsStopped(DomainError):
+    """An event of the tenant is parked: it may be a hold, so nothing is destroyed until it is replayed."""
+
+
+@dataclass(eq=False)
 class ImportUnfinished(DomainError):
     """Some batches have not come yet."""
 

@@ -10,6 +10,7 @@ from services.messaging.domain.errors import (
     ClientIdConflict,
     ConversationNotFound,
     DirectIsFixed,
+    DispositionsStopped,
     EntriesNotFound,
     EntryUnproved,
     ImportDiffers,
@@ -78,6 +79,9 @@ PROBLEMS: ProblemTable = {
     ),
     BatchDiffers: ProblemRow(
         409, "urn:problem:batch-differs", "These are not the lines that were approved", "batch {number}"
+    ),
+    DispositionsStopped: ProblemRow(
+        503, "urn:problem:dispositions-stopped", "Nothing is destroyed while an event is parked"
     ),
     BatchOutOfOrder: ProblemRow(
         409, "urn:problem:batch-out-of-order", "Batches come in their order", "the next one is {expected}"

@@ -25,6 +25,7 @@ from libs.events.records import partition_of
 from libs.kernel.clock import Clock
 from libs.kernel.ids import Ids, TenantId
 from services.messaging.domain.dispositions import Disposals, Place, Planned, RunCounts, Tally
+from services.messaging.domain.errors import DispositionsStopped
 from services.messaging.ports import OrderedDisposition
 from services.messaging.store.dispositions import item_of, plan, tally, types_of
 from services.messaging.store.unavailable import log_unavailable
@@ -38,6 +39,7 @@ _OPEN: Final = """
     SELECT o.body, o.begun_at, o.reached_conversation, o.reached_seq, o.hidden, o.destroyed, o.spared, o.bytes
       FROM messaging.disposition_order o
      WHERE o.tenant = %s AND o.order_id = %s AND o.completed_at IS NULL FOR UPDATE SKIP LOCKED"""
+_PARKED: Final = "SELECT FROM messaging.parked p WHERE p.tenant = %s LIMIT 1"
 _BEGUN: Final = """
     UPDATE messaging.disposition_order SET begun_at = %s WHERE tenant = %s AND order_id = %s"""
 _NEXT: Final = """
@@ -106,6 +108,8 @@ class PostgresRun:
             await share_generation(self._tx, _SCHEMA, self._tenant, generation)
         except GenerationPassed:
             return False
+        if await self._tx.fetch_one(_PARKED, (self._tenant,)) is not None:
+            raise DispositionsStopped
         return True
 
     async def holds(self) -> list[Hold]:

@@ -182,7 +182,7 @@ async def done(bureau: Bureau, order: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("victim", [None, "messaging-relay", "retention"])
 async def test_what_two_people_agreed_on_is_destroyed_and_readers_see_tombstones(
-    bureau: Bureau, victim: str | None
+    bureau: Bureau, victim: str | None, tmp_path: Path
 ):
     await bureau.post("/retention/v1/erasures", {"subject": bureau.principals[ADA]})
     order = await carried_out(bureau)
@@ -196,6 +196,18 @@ async def test_what_two_people_agreed_on_is_destroyed_and_readers_see_tombstones
     assert [entry["actor"] for entry in messages if entry["disposed"]] == [bureau.principals[ADA]] * SENT
     assert all(entry["body"] is None for entry in messages if entry["disposed"])
     assert [entry["actor"] for entry in messages if entry["body"]] == [bureau.principals[BEN]] * SENT
+
+    # what Ben is given as evidence holds, without what is gone
+    out, tokens = tmp_path / "talk.json", (tmp_path / "reader", tmp_path / "auditor")
+    for path, role in zip(tokens, ("guest", "auditor"), strict=True):
+        kept(path, (await bureau.doors[role]._session.access_token()).encode())
+    who = ("--origin", bureau.platform.origin, "--token-file", tokens[0], "--log-token-file", tokens[1])
+    last = messages[-1]["seq"]
+    taken = await ran("evidence", *who, "conversation", bureau.room, 1, last, "--out", out)
+    assert (taken.returncode, taken.stderr) == (0, ""), taken
+    trust = kept(tmp_path / "trust.json", bureau.platform.get("/keys/v1/trust.json").body)
+    checked = await ran("verify", out, "--trust", trust)
+    assert checked.returncode == 0, checked
 
     query = f"/audit/v1/entries?entity_kind=disposition-order&entity={order['order']}&order=oldest"
     told = await eventually(lambda: bureau.get(query, "auditor"), lambda found: len(found["entries"]) == 4)

@@ -1,5 +1,6 @@
 """A run hides what is due and destroys what is ripe, behind the holds that stand, and nothing else."""
 
+import asyncio
 import random
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from libs.disposition.decision import disposition_of
 from libs.kernel.ids import ConversationId
 from services.messaging.domain.dispositions import Standing, decide_batch, standing_of
 from services.messaging.domain.entries import ConversationKey
+from services.messaging.domain.errors import DispositionsStopped
 from services.messaging.store import disposals
 from services.messaging.store.acts import ACTS
 from services.messaging.store.log_reader import PostgresLogReader
@@ -245,3 +247,54 @@ async def test_a_run_that_forgets_who_could_read_is_seen_to_destroy_what_is_held
     await logbook.carry_out()
     expected = standings(items, [hold])
     assert payloads(logbook) < {place for place, how in expected.items() if how is not Standing.RIPE}
+
+
+async def test_nothing_is_destroyed_while_an_event_of_the_tenant_is_parked(logbook: Logbook) -> None:
+    logbook.write(town(random.Random(23)))
+    whole = payloads(logbook)
+    order = await logbook.approve(await logbook.ask(TERMS), TERMS)
+    with psycopg.connect(logbook.database.admin_dsn.reveal()) as admin:
+        admin.execute(
+            "INSERT INTO messaging.parked (tenant, consumer, source, part, position, name, body, reason)"
+            " VALUES (%s, 'messaging', 'holds', 1, 1, 'holds.hold.placed.v1', '', 'unreadable')",
+            (OURS,),
+        )
+    with pytest.raises(DispositionsStopped):
+        await logbook.carry_out()
+    assert payloads(logbook) == whole
+    with psycopg.connect(logbook.database.admin_dsn.reveal()) as admin:
+        admin.execute("DELETE FROM messaging.parked")
+    await logbook.carry_out()
+    assert payloads(logbook) < whole
+    assert logbook.completion(order) is not None
+
+
+async def a_hold_while_destroying(logbook: Logbook) -> bool:
+    """Place a hold while a batch is destroyed and not committed; say whether it waited for the commit."""
+    logbook.write(town(random.Random(24)))
+    order = await logbook.approve(await logbook.ask(TERMS), TERMS)
+    assert await logbook.carry_out.step(OURS, order)
+    async with logbook.carry_out.runs.open(OURS, order) as run:
+        assert run is not None
+        assert await run.share(0)
+        planned = await run.next(1000, ())
+        await run.dispose(decide_batch(planned, claims_of(TERMS, [])), planned[-1].place)
+        placing = asyncio.create_task(logbook.hold(Hold(UUID(int=900))))
+        done, _ = await asyncio.wait([placing], timeout=0.5)
+    await placing
+    return not done
+
+
+async def test_a_hold_waits_for_what_is_being_destroyed(logbook: Logbook) -> None:
+    assert await a_hold_while_destroying(logbook)
+
+
+@pytest.mark.planted
+async def test_a_run_that_passes_no_barrier_is_seen_to_let_a_hold_overtake_it(
+    logbook: Logbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def passes(*_: object) -> None:
+        """Share nothing."""
+
+    monkeypatch.setattr(disposals, "share_generation", passes)
+    assert not await a_hold_while_destroying(logbook)
