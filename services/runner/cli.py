@@ -31,6 +31,8 @@ app.add_typer(keys_app, name="keys")
 
 approval_app = typer.Typer(help="Decide on what needs four eyes.", no_args_is_help=True)
 app.add_typer(approval_app, name="approval")
+matter_app = typer.Typer(help="Look into legal matters.", no_args_is_help=True)
+app.add_typer(matter_app, name="matter")
 
 
 def _default_data() -> Path:
@@ -66,6 +68,7 @@ Origin = Annotated[
     str | None, typer.Option("--origin", help="Where the platform is, if it does not run on --data.")
 ]
 Ca = Annotated[Path | None, typer.Option("--ca", help="The certificates (PEM) that https is trusted by.")]
+Matter = Annotated[UUID, typer.Argument(help="The matter's id.")]
 Request = Annotated[UUID, typer.Argument(help="The request's id.")]
 Digest = Annotated[str, typer.Option("--digest", help="The hash that you saw: what will be done.")]
 Out = Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")]
@@ -257,6 +260,78 @@ def approval_refuse(
     from services.runner.approvals import decide
 
     decide(context.obj, request, digest, approves=False, as_json=as_json)
+
+
+@matter_app.callback()
+def matter(
+    context: typer.Context,
+    tenant: Tenant,
+    user: User,
+    password: Password,
+    data: Data,
+    origin: Origin = None,
+    ca: Ca = None,
+) -> None:
+    """Look into legal matters."""
+    from services.runner.account import Account
+
+    context.obj = Account(tenant, user, password, data.absolute(), origin, ca)
+
+
+@matter_app.command("list")
+def matter_list(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """List your newest matters."""
+    from services.runner.matters import list_matters
+
+    list_matters(context.obj, as_json=as_json)
+
+
+@matter_app.command("make")
+def matter_make(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="What it is called.")],
+    custodian: Annotated[list[UUID] | None, typer.Option(help="Whose correspondence; repeatable.")] = None,
+    conversation: Annotated[list[UUID] | None, typer.Option(help="In which alone; repeatable.")] = None,
+    since: Annotated[str | None, typer.Option(help="From this time on: 2026-01-31T00:00:00Z.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this time.")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--everything", help="All correspondence there is.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Open a matter; its scope is never changed."""
+    from services.runner.matters import Scope, make
+
+    scope = Scope(tuple(custodian or ()), tuple(conversation or ()), everything, since, until)
+    make(context.obj, name, scope, as_json=as_json)
+
+
+@matter_app.command("add")
+def matter_add(
+    context: typer.Context,
+    matter: Matter,
+    principal: Annotated[UUID, typer.Argument(help="Who is to look into it.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Let somebody look into a matter."""
+    from services.runner.matters import add_member
+
+    add_member(context.obj, matter, principal, as_json=as_json)
+
+
+@matter_app.command("search")
+def matter_search(
+    context: typer.Context,
+    matter: Matter,
+    query: Annotated[str, typer.Argument(help="What to look for, in the language of the search.")],
+    most: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Hits, at most.")] = 100,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Search in a matter."""
+    from services.runner.matters import search
+
+    search(context.obj, matter, query, most, as_json=as_json)
 
 
 @app.command()

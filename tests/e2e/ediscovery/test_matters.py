@@ -1,5 +1,6 @@
 """Counsel finds in a matter what lies in its scope, and nobody else learns that there is one."""
 
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -170,3 +171,25 @@ async def test_each_search_and_view_is_in_the_chain_of_custody_and_no_word_is_in
     for log in (chambers.platform.data / "log").glob("*.log"):
         for canary in ("canary-51c8", "canary-3e7a", "zebra"):
             assert canary not in log.read_text(errors="replace"), log.name
+
+
+async def test_a_matter_is_searched_by_the_command_line(chambers: Chambers, tmp_path: Path):
+    who = ("--tenant", chambers.tenant.slug, "--user", person_of(0).user_name)
+    place = ("--password-file", tmp_path / "password-0", "--data", chambers.platform.data)
+    ask = ("matter", *who, *place)
+    made = await ran(*ask, "make", "Zebra", "--custodian", chambers.principals[BEN])
+    assert made.returncode == 0, made
+    matter = made.stdout.strip()
+    await chambers.comes_to(matter, "zebra", 3)
+    added = await ran(*ask, "add", matter, chambers.principals[1])
+    assert added.returncode == 0, added
+    found = await ran(*ask, "search", matter, "zebra number1")
+    assert (found.returncode, found.stderr) == (0, ""), found
+    assert "the [zebra] canary-51c8 [number1] goes to" in found.stdout
+    listed = await ran(*ask, "list", "--json")
+    assert matter in {each["matter"] for each in json.loads(listed.stdout)}
+    for wrong, sentence in ((("search", matter, "zebra AND"), "column"), (("make", "Open"), "everything")):
+        refused = await ran(*ask, *wrong)
+        assert refused.returncode == 1
+        assert sentence in refused.stderr.splitlines()[-1], refused
+        assert "Traceback" not in refused.stderr
