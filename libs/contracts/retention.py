@@ -59,12 +59,16 @@ class OrderedErasure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """By what an order is decided, beside the holds, which each executor knows itself."""
+    """By what an order is decided, beside the holds, which each executor knows itself.
+
+    `without_holds` are taken for released: a what-if alone names any.
+    """
 
     as_of: Instant
     rules: tuple[OrderedRule, ...] = ()
     locks: tuple[OrderedLock, ...] = ()
     erasures: tuple[OrderedErasure, ...] = ()
+    without_holds: tuple[UUID, ...] = ()
 
 
 class DispositionOrderIssued(Event, frozen=True, kw_only=True):

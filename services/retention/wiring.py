@@ -156,7 +156,7 @@ def _routes(world: _World) -> list[APIRouter]:
         rules=Rules(books, access, presets, clock, ids),
         locks=Locks(books, access, clock, ids),
         erasures=Erasures(books, access, clock, ids),
-        orders=Orders(books, access, clock, ids),
+        orders=Orders(books, access, presets, clock, ids),
         runs=runs,
     )
     approvals = approval_routes(PREFIX, verifier=verifier, revocations=revocations, desk=runs, clock=clock)

@@ -47,7 +47,7 @@ class CarryOut:
             if run is None:
                 return False
             issued = issued_of(run.order)
-            if issued.generation is None or issued.digest is None:
+            if issued.generation is None or issued.digest is None or issued.terms.without_holds:
                 return await _complete(run, issued, NOT_APPROVED)
             if not await run.share(issued.generation):
                 return await _complete(run, issued, GENERATION_PASSED)

@@ -118,7 +118,7 @@ def claims_of(terms: Terms, holds: Sequence[Hold]) -> Claims:
             )
             for rule in terms.rules
         ),
-        tuple(holds),
+        tuple(hold for hold in holds if hold.hold not in terms.without_holds),
         tuple(
             Lock(
                 lock.lock,

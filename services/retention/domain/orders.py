@@ -13,6 +13,8 @@ from services.retention.domain.errors import RuleRefused, RunRefused
 
 EXECUTORS: Final = ("messaging",)
 """Who destroys, and therefore answers."""
+WHAT_IF: Final = "what-if"
+"""The kind of an order that supposes something, and whose result is never carried out."""
 RUN_ACT: Final = "retention.run"
 """The act that needs four eyes."""
 
@@ -34,11 +36,22 @@ class Claims:
     rules: tuple[Rule, ...]
     locks: tuple[Lock, ...]
     erasures: tuple[Erasure, ...]
+    without_holds: frozenset[UUID] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """What is supposed: rules that are not made, rules that are ended, erasures by these, holds released."""
+
+    rules: tuple[Rule, ...] = ()
+    without_rules: frozenset[UUID] = frozenset()
+    erasures: tuple[Erasure, ...] = ()
+    without_holds: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order as it was given; `kind` is dry-run or run.
+    """An order as it was given; `kind` is dry-run, what-if or run.
 
     A run names the dry run whose result was approved, with its generation of holds and its hash.
     """
@@ -122,9 +135,24 @@ def decide_as_of(wanted: datetime | None, now: datetime) -> datetime:
     return wanted
 
 
+def supposed(claims: Claims, what_if: WhatIf) -> Claims:
+    """Return the claims as they would be. Raises RuleRefused for a rule that is not in force."""
+    missing = what_if.without_rules - {rule.rule for rule in claims.rules}
+    if missing:
+        raise RuleRefused("only a rule in force can be taken for ended")
+    kept = tuple(rule for rule in claims.rules if rule.rule not in what_if.without_rules)
+    return Claims(
+        claims.as_of,
+        (*kept, *what_if.rules),
+        claims.locks,
+        (*claims.erasures, *what_if.erasures),
+        what_if.without_holds,
+    )
+
+
 def result_of(tried: Standing) -> Answer:
     """Return what a dry run found. Raises RunRefused for an order that has no result."""
-    if tried.runs or tried.state is not State.ANSWERED:
+    if tried.runs or tried.order.kind == WHAT_IF or tried.state is not State.ANSWERED:
         raise RunRefused("only the result of a dry run that was answered can be carried out")
     (answer,) = tried.answers.values()
     return answer

@@ -16,7 +16,7 @@ from libs.host.approvals import RequestView, view_of
 from libs.host.auth import ActorVerifier, RevocationCheck, require_actor
 from services.retention.domain.orders import Answer, Completion, Standing
 from services.retention.domain.rules import ErasureRequest, LockVersion, RuleVersion, Wanted
-from services.retention.usecases.orders import Orders
+from services.retention.usecases.orders import Orders, Supposition
 from services.retention.usecases.rules import Erasures, Locks, Rules
 from services.retention.usecases.runs import Runs
 
@@ -78,11 +78,26 @@ class ErasureBody(BaseModel):
     subject: UUID
 
 
-class OrderBody(BaseModel):
-    """A dry run: what is due at `as_of` (now, if left out) is counted, and nothing is changed."""
+Some = Annotated[list[UUID], Field(max_length=1000)]
 
-    kind: Literal["dry-run"] = "dry-run"
+
+class WhatIfBody(BaseModel):
+    """What is supposed: rules made, rules ended, requests for erasure by people, holds released."""
+
+    rules: Annotated[list[RuleBody], Field(max_length=100)] = []
+    without_rules: Some = []
+    erasures_of: Some = []
+    without_holds: Some = []
+
+
+class OrderBody(BaseModel):
+    """A dry run: what is due at `as_of` (now, if left out) is counted, and nothing is changed.
+
+    With `what_if` it supposes something, and its result can never be carried out.
+    """
+
     as_of: AwareDatetime | None = None
+    what_if: WhatIfBody | None = None
 
 
 class RunBody(BaseModel):
@@ -369,7 +384,8 @@ def _order_routes(signed_in: Any, orders: Orders, runs: Runs) -> APIRouter:
     @router.post("", status_code=202, summary="Order a dry run")
     async def order(actor: Annotated[Actor, Depends(signed_in)], wanted: OrderBody) -> OrderView:
         """Order what is due to be counted where the data lie; look at the order for the answer."""
-        return _order_view(await orders.try_out(actor, wanted.as_of))
+        what_if = None if wanted.what_if is None else _supposition_of(wanted.what_if)
+        return _order_view(await orders.try_out(actor, wanted.as_of, what_if))
 
     @router.get("/{order}", summary="Show an order")
     async def shown(actor: Annotated[Actor, Depends(signed_in)], order: UUID) -> OrderView:
@@ -383,6 +399,15 @@ def _order_routes(signed_in: Any, orders: Orders, runs: Runs) -> APIRouter:
         return view_of(asked, asked.requested_at)
 
     return router
+
+
+def _supposition_of(body: WhatIfBody) -> Supposition:
+    return Supposition(
+        tuple(_wanted_of(rule) for rule in body.rules),
+        frozenset(body.without_rules),
+        frozenset(body.erasures_of),
+        frozenset(body.without_holds),
+    )
 
 
 def _wanted_of(body: RuleBody) -> Wanted:

@@ -1,19 +1,31 @@
 """Give orders of disposition, and take in what executors answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from libs.contracts.retention import DRY_RUN, OrderAnswered, digest_of_result
+from libs.disposition.claims import Erasure
+from libs.disposition.presets import Preset
 from libs.kernel.actors import Actor
 from libs.kernel.clock import Clock
 from libs.kernel.ids import Ids, TenantId
 from services.retention.domain.access import ORDER, READ
 from services.retention.domain.errors import AnswerForeign, RetentionNotFound
-from services.retention.domain.orders import EXECUTORS, Answer, Claims, Order, Standing, decide_as_of
-from services.retention.domain.rules import in_force
+from services.retention.domain.orders import (
+    EXECUTORS,
+    WHAT_IF,
+    Answer,
+    Claims,
+    Order,
+    Standing,
+    WhatIf,
+    decide_as_of,
+    supposed,
+)
+from services.retention.domain.rules import Wanted, decide_rule, in_force
 from services.retention.ports.books import Answers, Books
 from services.retention.usecases.access import Access
 from services.retention.usecases.told import event_of, fact_of_answer, fact_of_order, terms_of
@@ -27,18 +39,32 @@ class Page(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Supposition:
+    """What somebody supposes: these rules made and those ended, erasures by these people, holds released."""
+
+    rules: tuple[Wanted, ...] = ()
+    without_rules: frozenset[UUID] = frozenset()
+    erasures_of: frozenset[UUID] = frozenset()
+    without_holds: frozenset[UUID] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Orders:
     """The orders of a tenant."""
 
     books: Books
     access: Access
+    presets: Mapping[str, Preset]
     clock: Clock
     ids: Ids
 
-    async def try_out(self, actor: Actor, as_of: datetime | None) -> Standing:
+    async def try_out(
+        self, actor: Actor, as_of: datetime | None, what_if: Supposition | None = None
+    ) -> Standing:
         """Order a dry run by the rules, locks and erasures as they stand: it counts, and changes nothing.
 
-        Raises RetentionNotFound where the actor may not, and RuleRefused.
+        A what-if supposes something beside that; its result is never carried out. Raises RetentionNotFound
+        where the actor may not, RuleRefused and PeriodRefused.
         """
         self.access.access(actor, ORDER)
         now = self.clock.now()
@@ -50,10 +76,21 @@ class Orders:
                 tuple(each.lock for each in await book.locks()),
                 tuple(each.erasure for each in await book.erasures()),
             )
-            order = Order(actor.tenant, self.ids.uuid7(), DRY_RUN, claims, actor.principal, now)
+            kind = DRY_RUN
+            if what_if is not None:
+                kind, claims = WHAT_IF, supposed(claims, self._what_if_of(what_if, now))
+            order = Order(actor.tenant, self.ids.uuid7(), kind, claims, actor.principal, now)
             await book.add_order(order)
             await book.publish([event_of(order), fact_of_order(order)])
         return Standing(order)
+
+    def _what_if_of(self, wanted: Supposition, now: datetime) -> WhatIf:
+        return WhatIf(
+            tuple(decide_rule(self.ids.uuid7(), 1, each, self.presets) for each in wanted.rules),
+            wanted.without_rules,
+            tuple(Erasure(self.ids.uuid7(), subject, now) for subject in wanted.erasures_of),
+            wanted.without_holds,
+        )
 
     async def get(self, actor: Actor, order: UUID) -> Standing:
         """Return an order with its answers. Raises RetentionNotFound."""

@@ -9,6 +9,8 @@ from libs.approvals.facts import fact_of
 from libs.approvals.request import Request
 from libs.contracts.facts import Actor, Entity, RetentionFact
 from libs.contracts.retention import (
+    DRY_RUN,
+    RUN,
     DispositionOrderIssued,
     OrderedErasure,
     OrderedLock,
@@ -44,7 +46,7 @@ def event_of(order: Order) -> DispositionOrderIssued:
     """Return what executors are told of an order."""
     return DispositionOrderIssued(
         order=order.order,
-        kind=order.kind,
+        kind=RUN if order.kind == RUN else DRY_RUN,  # to an executor a what-if is a dry run
         terms=terms_of(order.claims),
         dry_run=order.dry_run,
         generation=order.generation,
@@ -62,6 +64,7 @@ def terms_of(claims: Claims) -> Terms:
             OrderedErasure(erasure=each.erasure, subject=each.subject, requested_at=each.requested_at)
             for each in sorted(claims.erasures, key=lambda each: each.erasure)
         ),
+        without_holds=tuple(sorted(claims.without_holds)),
     )
 
 

@@ -151,6 +151,16 @@ async def test_samples_are_named_with_the_trace_of_their_own_decision(logbook: L
         assert ("hold" in winners) == (sample.standing == "preserved" or winners == ["hold"])
 
 
+async def test_a_hold_that_is_taken_for_released_keeps_nothing_in_a_dry_run(logbook: Logbook) -> None:
+    items = town(random.Random(6))
+    logbook.write(items)
+    holds = [Hold(UUID(int=900)), Hold(UUID(int=901), custodians=frozenset({items[0].sender}))]
+    for hold in holds:
+        await logbook.hold(hold)
+    terms = Terms(as_of=NOON, rules=(RULE,), without_holds=(UUID(int=900),))
+    assert by_class(await logbook.ask(terms)) == by_item(items, terms, holds[1:])
+
+
 async def test_nothing_that_was_never_ordered_is_due(logbook: Logbook) -> None:
     items = town(random.Random(3))
     logbook.write(items)

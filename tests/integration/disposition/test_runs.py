@@ -298,3 +298,17 @@ async def test_a_run_that_passes_no_barrier_is_seen_to_let_a_hold_overtake_it(
 
     monkeypatch.setattr(disposals, "share_generation", passes)
     assert not await a_hold_while_destroying(logbook)
+
+
+@pytest.mark.planted
+async def test_a_run_that_takes_a_hold_for_released_destroys_nothing(logbook: Logbook) -> None:
+    logbook.write(town(random.Random(25)))
+    await logbook.hold(Hold(UUID(int=900)))
+    whole = payloads(logbook)
+    terms = Terms(as_of=NOON, rules=(RULE,), without_holds=(UUID(int=900),))
+    order = await logbook.approve(await logbook.ask(terms), terms)
+    await logbook.carry_out()
+    assert payloads(logbook) == whole
+    done = logbook.completion(order)
+    assert done is not None
+    assert done.refused == dispose.NOT_APPROVED

@@ -160,7 +160,7 @@ async def office_in(database: ServiceDatabase) -> AsyncIterator[Office]:
         rules=Rules(books, access, presets, clock, ids),
         locks=Locks(books, access, clock, ids),
         erasures=Erasures(books, access, clock, ids),
-        orders=Orders(books, access, clock, ids),
+        orders=Orders(books, access, presets, clock, ids),
         runs=runs,
     )
     desk = approval_routes("/retention/v1", verifier=Badges(), revocations=Badges(), desk=runs, clock=clock)

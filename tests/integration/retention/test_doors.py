@@ -271,3 +271,40 @@ async def test_the_database_itself_refuses_to_change_a_version_or_an_order(offic
                 pytest.raises(psycopg.errors.InsufficientPrivilege),
             ):
                 admin.execute(change)
+
+
+async def test_a_what_if_supposes_and_changes_nothing(office: Office) -> None:
+    kept, ended = await office.did("/rules", THREE_YEARS), await office.did("/rules", THREE_YEARS)
+    subject, hold = str(uuid4()), str(uuid4())
+    what_if = {
+        "rules": [{"preset": "sec-17a-4"}],
+        "without_rules": [ended["rule"]],
+        "erasures_of": [subject],
+        "without_holds": [hold],
+    }
+    order = await office.did("/orders", {"what_if": what_if})
+    assert (order["kind"], order["rules"], order["erasures"]) == ("what-if", 2, 1)
+    (issued,) = [each["data"] for each in office.outbox() if each["type"] == "retention.order.issued.v1"]
+    terms = issued["terms"]
+    assert issued["kind"] == "dry-run"
+    assert kept["rule"] in (rules := {rule["rule"]: rule["kind"] for rule in terms["rules"]})
+    assert sorted(rules.values()) == ["deletion", "floor"]
+    assert [each["subject"] for each in terms["erasures"]] == [subject]
+    assert terms["without_holds"] == [hold]
+    assert len((await office.shown("/rules"))["rules"]) == 2
+    assert (await office.shown("/erasures"))["erasures"] == []
+    await office.answered(await found(office, order["order"]))
+    assert (await office.shown(f"/orders/{order['order']}"))["state"] == "answered"
+
+
+@pytest.mark.planted
+async def test_the_result_of_a_what_if_is_never_carried_out(office: Office) -> None:
+    order = (await office.did("/orders", {"what_if": {}}))["order"]
+    await office.answered(await found(office, order))
+    refused = await office.ask("POST", f"/orders/{order}/run", {"reason": "why not"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "run-refused")
+
+
+async def test_only_a_rule_in_force_is_taken_for_ended(office: Office) -> None:
+    refused = await office.ask("POST", "/orders", {"what_if": {"without_rules": [str(uuid4())]}})
+    assert (refused.status_code, refused.json()["code"]) == (422, "retention-refused")

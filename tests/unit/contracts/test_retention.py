@@ -52,6 +52,7 @@ def test_an_instant_is_spelled_as_it_came_over_the_wire():
         digest(found=(msgspec.structs.replace(FOUND[0], conversations=(UUID(int=4),)),)),
         digest(terms=changed(as_of=NOON + timedelta(microseconds=1))),
         digest(terms=changed(rules=())),
+        digest(terms=changed(without_holds=(UUID(int=6),))),
         digest(terms=changed(rules=(msgspec.structs.replace(RULE, version=2),))),
         digest(terms=changed(rules=(msgspec.structs.replace(RULE, grace_seconds=1),))),
         digest(terms=changed(locks=(OrderedLock(lock=UUID(int=3), period=OrderedPeriod(days=1)),))),
