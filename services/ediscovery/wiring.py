@@ -31,6 +31,7 @@ from libs.telemetry.metrics import Metrics
 from services.ediscovery.adapters.backlog import StreamBacklog, cursors_of
 from services.ediscovery.adapters.correspondence import SealedCorrespondence
 from services.ediscovery.adapters.prometheus import IndexSigns
+from services.ediscovery.adapters.retry import RetryWaiting
 from services.ediscovery.edge.http import PREFIX, lag_routes
 from services.ediscovery.edge.matters import matter_routes
 from services.ediscovery.edge.problems import PROBLEMS
@@ -39,6 +40,7 @@ from services.ediscovery.ports.index import SearchIndex
 from services.ediscovery.settings import Settings
 from services.ediscovery.store.acts import ACTS
 from services.ediscovery.store.books import PostgresBooks
+from services.ediscovery.store.waiting import PostgresWaitingTenants
 from services.ediscovery.usecases.access import Access
 from services.ediscovery.usecases.denials import TellDenials
 from services.ediscovery.usecases.index import IndexMessages
@@ -50,6 +52,7 @@ SERVICE: Final = "ediscovery"
 POLICIES: Final = Path(__file__).parents[2] / "policies" / "authz"
 _DENIALS_SECONDS: Final = 5.0
 _LAG_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 10.0
 
 
 def index_of(settings: Settings, correspondence: SealedCorrespondence) -> SearchIndex:
@@ -120,6 +123,7 @@ class _World:
             clock=clock,
             metrics=self.metrics,
         )
+        self.retry = RetryWaiting(self.projector, PostgresWaitingTenants(self.projecting, SERVICE, SOURCE))
         self.lag = MeasureLag(
             StreamBacklog(self.owners[SOURCE], cursors_of(self.projecting, SERVICE, SERVICE, SOURCE)),
             IndexSigns(self.metrics),
@@ -211,6 +215,7 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
             background.keep(world.projector.run)
             background.every(lambda: _DENIALS_SECONDS, world.tell_denials)
             background.every(lambda: _LAG_SECONDS, world.measure_lag)
+            background.every(lambda: _RETRY_SECONDS, world.retry)
             yield
 
     return lifespan

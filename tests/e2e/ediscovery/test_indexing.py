@@ -1,5 +1,6 @@
 """What is sent on a whole platform is found within seconds, once, whoever was killed meanwhile."""
 
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from libs.client.client import Client
@@ -76,6 +78,36 @@ async def test_each_message_is_found_once_whoever_was_killed(town: Town, victim:
         await ada.post(plans, f"giraffe number{number}")
     hits = await comes_to(town, "giraffe", 30)
     assert len({hit.key for hit in hits}) == 30
+
+
+async def test_a_tenant_whose_key_is_refused_waits_alone_and_goes_on_in_order(town: Town):
+    ada, *_ = await town.settle(2)
+    plans = await group_of(town, ada)
+    facts = town.platform.facts["databases"]
+    ours = (town.tenant.tenant, plans)
+    town.platform.kill("ediscovery", signal.SIGSTOP)
+    with psycopg.connect(facts["keys"], autocommit=True) as keys:
+        await ada.post(plans, "lemur one")
+        chosen = "FROM keys.dek WHERE tenant = %s AND conversation = %s"
+        (wrapped,) = keys.execute(f"SELECT wrapped {chosen}", ours).fetchone() or ("",)
+        break_off = "UPDATE keys.dek SET wrapped = %s WHERE tenant = %s AND conversation = %s"
+        keys.execute(break_off, (f"{wrapped[:-8]}AAAAAAA=", *ours))
+        town.platform.kill("ediscovery", signal.SIGCONT)
+        with psycopg.connect(facts["ediscovery"], autocommit=True) as rows:
+            parked = "SELECT count(*) FROM ediscovery.parked WHERE tenant = %s"
+            deadline = time.monotonic() + SECONDS
+            while rows.execute(parked, ours[:1]).fetchone() == (0,):
+                assert time.monotonic() < deadline
+            other = await group_of(town, ada)
+            await ada.post(other, "lemur two")
+            while rows.execute(parked, ours[:1]).fetchone() == (1,):
+                assert time.monotonic() < deadline
+            assert await found(town, "lemur") == []
+            keys.execute(break_off, (wrapped, *ours))
+            await ada.post(plans, "lemur three")
+            await comes_to(town, "lemur", 3)
+            while rows.execute(parked, ours[:1]).fetchone() != (0,):
+                assert time.monotonic() < deadline + SECONDS
 
 
 async def test_no_word_is_anywhere_but_in_the_index(town: Town):
