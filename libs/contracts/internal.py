@@ -196,6 +196,7 @@ class SealedEntry(Wire, frozen=True, kw_only=True):
 
     `participants` are those of the conversation at that `seq`. `sealed` is the record (field `payload`) of
     two salts (`SALTS_BEFORE_BODY`) and the body as it was sent; None where there is no body any more.
+    What is `hidden` is due to be destroyed: it is shown to nobody.
     """
 
     conversation: UUID
@@ -207,6 +208,7 @@ class SealedEntry(Wire, frozen=True, kw_only=True):
     sent_at: Instant
     participants: tuple[UUID, ...]
     sealed: bytes | None = None
+    hidden: bool = False
 
 
 class EntriesOf(Wire, frozen=True, kw_only=True):

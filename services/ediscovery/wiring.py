@@ -40,9 +40,11 @@ from services.ediscovery.ports.index import SearchIndex
 from services.ediscovery.settings import Settings
 from services.ediscovery.store.acts import ACTS
 from services.ediscovery.store.books import PostgresBooks
+from services.ediscovery.store.expunges import PostgresDueExpunges, PostgresExpunges
 from services.ediscovery.store.waiting import PostgresWaitingTenants
 from services.ediscovery.usecases.access import Access
 from services.ediscovery.usecases.denials import TellDenials
+from services.ediscovery.usecases.expunge import ExpungeDestroyed
 from services.ediscovery.usecases.index import IndexMessages
 from services.ediscovery.usecases.lag import MeasureLag
 from services.ediscovery.usecases.matters import Matters
@@ -53,6 +55,7 @@ POLICIES: Final = Path(__file__).parents[2] / "policies" / "authz"
 _DENIALS_SECONDS: Final = 5.0
 _LAG_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 10.0
+_EXPUNGE_SECONDS: Final = 10.0
 
 
 def index_of(settings: Settings, correspondence: SealedCorrespondence) -> SearchIndex:
@@ -117,12 +120,13 @@ class _World:
             schema=SERVICE,
             database=self.projecting,
             redis=self.redis,
-            apply=index_door(IndexMessages(self.index, self.correspondence)),
+            apply=index_door(IndexMessages(self.index, self.correspondence), PostgresDueExpunges),
             fetch_gap=gaps_of(self.owners[SOURCE]),
             report_cursors=reports_to(self.owners[SOURCE]),
             clock=clock,
             metrics=self.metrics,
         )
+        self.expunge = ExpungeDestroyed(self.index, PostgresExpunges(self.projecting))
         self.retry = RetryWaiting(self.projector, PostgresWaitingTenants(self.projecting, SERVICE, SOURCE))
         self.lag = MeasureLag(
             StreamBacklog(self.owners[SOURCE], cursors_of(self.projecting, SERVICE, SERVICE, SOURCE)),
@@ -216,6 +220,7 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
             background.every(lambda: _DENIALS_SECONDS, world.tell_denials)
             background.every(lambda: _LAG_SECONDS, world.measure_lag)
             background.every(lambda: _RETRY_SECONDS, world.retry)
+            background.every(lambda: _EXPUNGE_SECONDS, world.expunge)
             yield
 
     return lifespan

@@ -131,11 +131,15 @@ class StoredEntry(NamedTuple):
 
 
 class ReferencedEntry(NamedTuple):
-    """An entry that somebody knew by reference, with those who took part when it was sent."""
+    """An entry that somebody knew by reference, with those who took part when it was sent.
+
+    What is `hidden` is due to be destroyed, and shown to nobody.
+    """
 
     conversation: ConversationId
     stored: StoredEntry
     participants: tuple[PrincipalId, ...]
+    hidden: bool
 
 
 class ReferenceReader(Protocol):

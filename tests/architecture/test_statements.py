@@ -19,6 +19,7 @@ CROSSING = {
     "services/audit/store/books.py": ("audit_sequencer", "entries are counted tenant by tenant"),
     "services/identity/store/tenants.py": ("identity_resolver", "a slug leads to a tenant"),
     "services/ediscovery/store/acts.py": ("ediscovery_publisher", "acts are counted tenant by tenant"),
+    "services/ediscovery/store/expunges.py": ("ediscovery_projector", "words vanish in every tenant's index"),
     "services/holds/store/acts.py": ("holds_publisher", "acts are counted tenant by tenant"),
     "services/identity/store/acts.py": ("identity_publisher", "acts are counted tenant by tenant"),
     "services/keys/store/acts.py": ("keys_publisher", "acts are counted tenant by tenant"),

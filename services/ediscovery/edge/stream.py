@@ -1,15 +1,17 @@
 """The stream door: what messaging committed goes into the index."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from libs.contracts.events import EntriesCommitted, decode
+from libs.contracts.retention import PayloadsDestroyed
 from libs.db.pool import Transaction
 from libs.events.effects import ApplyMany
 from libs.events.records import StreamRecord
 from libs.kernel.ids import ConversationId
 from services.ediscovery.domain.documents import DocumentKey
 from services.ediscovery.domain.errors import CorrespondenceUnavailable, IndexUnavailable
+from services.ediscovery.ports.expunges import DueExpunges
 from services.ediscovery.usecases.index import Committed, IndexMessages
 
 SOURCE: Final = "messaging"
@@ -20,31 +22,39 @@ class IndexWaits(ConnectionError):
     """A peer or the engine is away: nobody's event's fault."""
 
 
-def index_door(index: IndexMessages) -> ApplyMany:
+def index_door(index: IndexMessages, due_in: Callable[[Transaction], DueExpunges]) -> ApplyMany:
     """Return what the projector of messaging's stream applies; other events mean nothing here.
+
+    What was destroyed is found no more at once; that its words are due to vanish is noted with the cursor.
 
     The index has a cursor of its own, of the same commit as its documents: what it did and the projector
     did not note, because it was killed between, changes nothing when it comes again.
     """
 
-    async def apply(_tx: Transaction, records: Sequence[StreamRecord]) -> None:
+    async def apply(tx: Transaction, records: Sequence[StreamRecord]) -> None:
         committed = [each for record in records if (each := _committed_of(record)) is not None]
         try:
             await index(committed)
         except (CorrespondenceUnavailable, IndexUnavailable) as error:
             raise IndexWaits(type(error).__name__) from error
+        for each in committed:
+            if each.gone:
+                await due_in(tx).add(each.tenant, each.gone)
 
     return apply
 
 
 def _committed_of(record: StreamRecord) -> Committed | None:
-    if record.name != EntriesCommitted.name:
+    if record.name not in (EntriesCommitted.name, PayloadsDestroyed.name):
         return None
-    event = decode(record.body)[1]
-    if not isinstance(event, EntriesCommitted):
+    keys: tuple[DocumentKey, ...] = ()
+    gone: tuple[DocumentKey, ...] = ()
+    match decode(record.body)[1]:
+        case EntriesCommitted(conversation=conversation, entries=entries):
+            seqs = [each.seq for each in entries if each.kind == _MESSAGE]
+            keys = tuple(DocumentKey(ConversationId(conversation), seq) for seq in seqs)
+        case PayloadsDestroyed(conversation=conversation, seqs=destroyed):
+            gone = tuple(DocumentKey(ConversationId(conversation), seq) for seq in destroyed)
+    if not keys and not gone:
         return None
-    conversation = ConversationId(event.conversation)
-    keys = tuple(DocumentKey(conversation, each.seq) for each in event.entries if each.kind == _MESSAGE)
-    if not keys:
-        return None
-    return Committed(record.tenant, f"{SOURCE}/{record.part}", record.position, keys)
+    return Committed(record.tenant, f"{SOURCE}/{record.part}", record.position, keys, gone)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from libs.kernel.ids import TenantId
-from services.ediscovery.domain.documents import Change, Cursor, DocumentKey, Put
+from services.ediscovery.domain.documents import Change, Cursor, DocumentKey, Put, Removal
 from services.ediscovery.domain.texts import INDEXING
 from services.ediscovery.ports.correspondence import Correspondence
 from services.ediscovery.ports.index import SearchIndex
@@ -16,12 +16,13 @@ TENANTS_AT_A_TIME: Final = 8
 
 
 class Committed(NamedTuple):
-    """Messages that one event, at `position` of `stream`, tells of."""
+    """Messages that one event, at `position` of `stream`, tells of: that came to be, or that are `gone`."""
 
     tenant: TenantId
     stream: str
     position: int
     keys: tuple[DocumentKey, ...]
+    gone: tuple[DocumentKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,10 @@ class IndexMessages:
         texts = {text.key: text for text in await self.correspondence.texts(tenant, keys, INDEXING)}
 
         async def apply(stream: str, fresh: Sequence[Committed]) -> None:
-            changes: list[Change] = [
-                Put(event.position, texts[key].document)
-                for event in fresh
-                for key in event.keys
-                if key in texts
-            ]
+            changes: list[Change] = []
+            for event in fresh:
+                changes += (Put(event.position, texts[key].document) for key in event.keys if key in texts)
+                changes += (Removal(event.position, key) for key in event.gone)
             await self.index.apply(tenant, changes, Cursor(stream, fresh[-1].position))
 
         await asyncio.gather(*(apply(stream, fresh) for stream, fresh in streams.items()))

@@ -41,4 +41,5 @@ def _sealed_of(found: ReferencedEntry) -> SealedEntry:
         sent_at=stored.sent_at,
         participants=found.participants,
         sealed=stored.sealed,
+        hidden=found.hidden,
     )

@@ -44,7 +44,9 @@ _REFERENCED = """
            ARRAY (SELECT s.principal FROM messaging.participant_span s
                    WHERE s.tenant = e.tenant AND s.conversation = e.conversation
                      AND s.from_seq <= e.seq AND (s.until_seq IS NULL OR s.until_seq >= e.seq)
-                   ORDER BY s.principal) AS participants
+                   ORDER BY s.principal) AS participants,
+           EXISTS (SELECT FROM messaging.disposed d
+                    WHERE d.tenant = e.tenant AND d.conversation = e.conversation AND d.seq = e.seq) AS hidden
       FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (conversation, seq)
       JOIN messaging.entry e ON e.conversation = wanted.conversation AND e.seq = wanted.seq
       LEFT JOIN messaging.payload p
@@ -97,7 +99,10 @@ class PostgresLogReader:
             rows = await tx.fetch_all(_REFERENCED, named)
         return [
             ReferencedEntry(
-                ConversationId(row.conversation), stored_of(row), tuple(map(PrincipalId, row.participants))
+                ConversationId(row.conversation),
+                stored_of(row),
+                tuple(map(PrincipalId, row.participants)),
+                row.hidden,
             )
             for row in rows
         ]

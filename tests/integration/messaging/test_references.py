@@ -98,6 +98,24 @@ async def test_what_was_disposed_of_comes_without_a_body(
     assert entry.sealed is None
 
 
+async def test_what_is_hidden_says_so(
+    one: Gateway, people: Three, tenant: TenantId, http: httpx.AsyncClient
+) -> None:
+    plans = await one.group(people[0], people[1])
+    sent = await one.send(people[0], plans, "due")
+    one.rows(
+        "INSERT INTO messaging.disposed (tenant, conversation, seq, hidden_by, hidden_at)"
+        " VALUES (%s, %s, %s, %s, now())",
+        tenant,
+        plans,
+        sent.seq,
+        uuid4(),
+    )
+    (entry,) = unpack((await asked(http, tenant, (plans, sent.seq))).content, EntriesOf).items
+    assert entry.hidden
+    assert entry.sealed is not None
+
+
 async def test_another_tenants_entries_are_not_there(
     one: Gateway, people: Three, http: httpx.AsyncClient
 ) -> None:
