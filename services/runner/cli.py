@@ -164,14 +164,19 @@ def demo(
     corpus: Annotated[
         Path | None, typer.Option(help="A corpus of messages; a small one is built in.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many messages.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many messages live; the rest is imported.")
+    ] = None,
+    archive: Annotated[
+        Path | None, typer.Option("--import", metavar="FILE", help="Import this corpus, and no rest.")
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Send a corpus live through many sockets, and count from places that can disagree."""
-    from services.runner.demo.command import run_demo
+    """Say a corpus live, import, hold, dispose of and search another; count from places that can disagree."""
+    from services.runner.demo.command import Wanted, run_demo
 
-    raise typer.Exit(run_demo(data=data.absolute(), corpus=corpus, limit=limit, as_json=as_json))
+    raise typer.Exit(run_demo(data.absolute(), Wanted(corpus, limit, archive), as_json=as_json))
 
 
 @app.command()

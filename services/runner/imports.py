@@ -159,22 +159,32 @@ async def _imported(
     account: Account, wish: Wish, plan: Plan, people: Mapping[str, str]
 ) -> tuple[Mapping[str, Any], Run | None]:
     async with signed_in(account) as door:
-        asked = {
-            "source": plan.source.hex(),
-            "name": wish.corpus.name[:MOST_NAME],
-            "lines": plan.lines,
-            "batches": plan.digests,
-            "sizes": plan.sizes,
-            "people": await _principals_of(door, people),
-            "reason": wish.reason,
-        }
-        facts = await _decided(door, await _patiently(door, IMPORTS, asked), wait=wish.wait)
-        if facts["state"] not in ("approved", "begun", "finished"):
-            return facts, None
-        run = f"{IMPORTS}/{facts['run']}"
-        begun = await _patiently(door, f"{run}/begin", {})
-        done = await _bring(door, run, wish.corpus, plan, begun["done"])
-        return await _patiently(door, f"{run}/finish", {}), done
+        return await bring_in(door, wish, plan, await _principals_of(door, people))
+
+
+async def bring_in(
+    door: Door, wish: Wish, plan: Plan, principals: Mapping[str, str]
+) -> tuple[Mapping[str, Any], Run | None]:
+    """Ask for the import, or go on with it once it is approved; `principals` are by nick.
+
+    Returns how it stands, and what was brought, None while it waits. Raises RunnerError and ClientError.
+    """
+    asked = {
+        "source": plan.source.hex(),
+        "name": wish.corpus.name[:MOST_NAME],
+        "lines": plan.lines,
+        "batches": plan.digests,
+        "sizes": plan.sizes,
+        "people": principals,
+        "reason": wish.reason,
+    }
+    facts = await _decided(door, await _patiently(door, IMPORTS, asked), wait=wish.wait)
+    if facts["state"] not in ("approved", "begun", "finished"):
+        return facts, None
+    run = f"{IMPORTS}/{facts['run']}"
+    begun = await _patiently(door, f"{run}/begin", {})
+    done = await _bring(door, run, wish.corpus, plan, begun["done"])
+    return await _patiently(door, f"{run}/finish", {}), done
 
 
 async def _decided(door: Door, facts: Mapping[str, Any], *, wait: bool) -> Mapping[str, Any]:

@@ -13,8 +13,13 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from services.runner.demo.perform import Outcome, Report, perform
+from libs.kernel.clock import SystemClock
+from services.runner.demo.compliance import Archive, archive_of
+from services.runner.demo.perform import Outcome, perform
+from services.runner.demo.rest import numbers_of, rest_of
 from services.runner.demo.script import Script, read_script
+from services.runner.demo.steps import Report
+from services.runner.demo.table import print_outcome
 from services.runner.deployment import read_facts
 from services.runner.errors import NotRunning
 from services.runner.temporary import running, temporary_folder
@@ -26,26 +31,55 @@ _WORDS = {
     "sockets": "Opening sockets",
     "messages": "Delivering messages",
     "count": "Counting",
+    "import": "Importing",
+    "stored": "Counting rows",
+    "index": "Waiting for the index",
+    "hold": "Placing a hold",
+    "dry run": "Trying a rule",
+    "run": "Carrying it out",
+    "index after the run": "Waiting for the index",
+    "search": "Searching a matter",
     "evidence": "Taking evidence",
     "audit": "Walking the audit logs",
 }
 
 
-def run_demo(*, data: Path, corpus: Path | None, limit: int | None, as_json: bool) -> int:
-    """Send a corpus live through the deployment in `data`, or a temporary one; return the exit code.
+class Wanted(msgspec.Struct, frozen=True):
+    """What is to be shown: a corpus that is said live (up to a limit), and one that is imported.
 
-    Standard output carries the JSON alone; progress and sentences go to standard error.
+    None is the project's own; what a corpus holds beyond the limit is imported where no `archive` is named.
     """
-    script = read_script(corpus, limit)
-    with _deployment(data) as facts:
-        outcome = _performed(script, facts)
+
+    corpus: Path | None = None
+    limit: int | None = None
+    archive: Path | None = None
+
+
+def run_demo(data: Path, wanted: Wanted, *, as_json: bool) -> int:
+    """Show the platform on the deployment in `data`, or a temporary one; return the exit code.
+
+    Standard output carries the JSON or the table alone; progress and sentences go to standard error.
+    """
+    script = read_script(wanted.corpus, wanted.limit)
+    with temporary_folder() as folder, _deployment(data) as facts:
+        archive = _archive(script, wanted, folder)
+        outcome = _performed(script, archive, facts)
     if as_json:
         sys.stdout.write(msgspec.json.encode(outcome).decode() + "\n")
     else:
-        sys.stdout.write(_in_words(outcome) + "\n")
+        print_outcome(outcome, Console())
     for sentence in outcome.wrong:
         sys.stderr.write(f"muniment: {sentence}\n")
     return 0 if outcome.complete else 1
+
+
+def _archive(script: Script, wanted: Wanted, folder: Path) -> Archive | None:
+    """Return what is imported, None when that is nothing. Raises RunnerError."""
+    today = SystemClock().now().date()
+    path = rest_of(wanted.corpus, script.messages, wanted.archive, folder, today)
+    if path is None:
+        return None
+    return archive_of(path, numbers_of(wanted.corpus, wanted.limit), len(script.people))
 
 
 @contextlib.contextmanager
@@ -58,7 +92,7 @@ def _deployment(data: Path) -> Iterator[Mapping[str, Any]]:
             yield facts
 
 
-def _performed(script: Script, facts: Mapping[str, Any]) -> Outcome:
+def _performed(script: Script, archive: Archive | None, facts: Mapping[str, Any]) -> Outcome:
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description:<22}"),
@@ -70,7 +104,8 @@ def _performed(script: Script, facts: Mapping[str, Any]) -> Outcome:
         Progress(*columns, console=console, disable=not console.is_terminal) as progress,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        return runner.run(perform(script, facts, os.cpu_count() or 1, _report_to(progress)))
+        report, processors = _report_to(progress), os.cpu_count() or 1
+        return runner.run(perform(script, facts, processors, report, archive=archive))
 
 
 def _report_to(progress: Progress) -> Report:
@@ -82,18 +117,3 @@ def _report_to(progress: Progress) -> Report:
         progress.update(tasks[step], completed=done)
 
     return report
-
-
-def _in_words(outcome: Outcome) -> str:
-    counts = outcome.counts
-    end = "Everything agrees." if outcome.complete else "IT DOES NOT AGREE."
-    return (
-        f"{counts.messages} messages of {counts.people} people in {counts.conversations} conversations: "
-        f"{counts.sent} sent, {counts.acked} acknowledged, {counts.stored} stored and sealed; "
-        f"{counts.delivered} of {counts.expected} deliveries at {counts.connections} sockets of "
-        f"{outcome.gateways} gateways, {counts.came_back} people off line meanwhile; "
-        f"{counts.acts} acts of all services, {counts.audited} of them in the audit log; "
-        f"{counts.proved} of {counts.evidence} proofs hold, "
-        f"{counts.refused} of {counts.tampered} tampered copies were refused; "
-        f"{outcome.seconds['all']:.1f} s. {end}"
-    )

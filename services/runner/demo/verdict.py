@@ -1,8 +1,15 @@
 """Whether everything that was counted agrees: senders, recipients and the database, each by itself."""
 
+from collections.abc import Iterator
+from typing import Final
+
 import msgspec
 
 from services.runner.demo.witness import Testimony
+
+BEFORE_THE_RUN: Final = (
+    "nothing was searched after the run: what a run has hidden shows in no matter, though a hold keeps it"
+)
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -14,6 +21,14 @@ class Counts(msgspec.Struct, kw_only=True):
     gaps that it asked about: neither is a fault. `acts` of all tenants are counted by SQL over the services'
     own rows, `audited` by walking the audit logs. Of the `evidence` that was taken, `proved` holds for a
     stranger; of its `tampered` copies `refused` do not.
+
+    What follows is None where the step was not taken. Of the `to_import` lines, `imported` came and
+    `unimported` were refused, by the report of the import; `indexed` by the search engine. `confirmed` of
+    the `executors` have confirmed the hold. Of bodies (messages, and names of imported conversations) `due`
+    by SQL over times, before the run; `preserved`, `in_grace` and `ripe` by the dry run that was approved;
+    `disposed` by SQL, payloads that are gone; after it `left` messages have a body by SQL, and
+    `indexed_left` are in the index. `found` by the search in the matter, `matching` by the texts
+    that were sent and imported.
     """
 
     people: int
@@ -36,18 +51,63 @@ class Counts(msgspec.Struct, kw_only=True):
     proved: int = 0
     tampered: int = 0
     refused: int = 0
+    to_import: int | None = None
+    imported: int | None = None
+    unimported: int | None = None
+    indexed: int | None = None
+    custodians: int | None = None
+    executors: int | None = None
+    confirmed: int | None = None
+    due: int | None = None
+    preserved: int | None = None
+    in_grace: int | None = None
+    ripe: int | None = None
+    disposed: int | None = None
+    left: int | None = None
+    indexed_left: int | None = None
+    found: int | None = None
+    matching: int | None = None
+    in_scope: int | None = None
+    produced: int | None = None
+    excluded: int | None = None
 
 
 def disagreements(counts: Counts, gateways: int, testimony: Testimony) -> list[str]:
     """Return what does not agree, one sentence each; nothing when all is well."""
-    found = [
+    return _live(counts, gateways, testimony) + _afterwards(counts) + testimony.sentences
+
+
+def left_out(counts: Counts) -> list[str]:
+    """Return which steps were not taken, one sentence each."""
+    return [*_not_taken(counts), *([] if counts.found is None else [BEFORE_THE_RUN])]
+
+
+def _not_taken(counts: Counts) -> list[str]:
+    return [
+        sentence
+        for count, sentence in (
+            (counts.imported, "nothing was imported"),
+            (counts.indexed, "nothing was counted in the index"),
+            (counts.confirmed, "no hold was placed"),
+            (counts.disposed, "no rule was carried out"),
+            (counts.found, "nothing was searched"),
+            (counts.produced, "no production was made: this step is not built yet"),
+        )
+        if count is None
+    ]
+
+
+def _live(counts: Counts, gateways: int, testimony: Testimony) -> list[str]:
+    imported = counts.imported or 0
+    came = f" and {imported} imported" if imported else ""
+    return [
         sentence
         for is_wrong, sentence in (
             (counts.sent != counts.messages, f"{counts.sent} of {counts.messages} messages were sent"),
             (counts.acked != counts.sent, f"{counts.acked} of {counts.sent} sent messages were acknowledged"),
             (
-                counts.stored != counts.acked,
-                f"{counts.stored} messages are stored, {counts.acked} were acknowledged",
+                counts.stored != counts.acked + imported,
+                f"{counts.stored} messages are stored, {counts.acked} were acknowledged{came}",
             ),
             (
                 counts.sealed != counts.stored,
@@ -75,4 +135,60 @@ def disagreements(counts: Counts, gateways: int, testimony: Testimony) -> list[s
         )
         if is_wrong
     ]
-    return found + testimony.sentences
+
+
+def _afterwards(counts: Counts) -> list[str]:
+    return [*_imported(counts), *_held(counts), *_disposed(counts), *_searched(counts), *_produced(counts)]
+
+
+def _imported(counts: Counts) -> Iterator[str]:
+    if counts.imported is not None and counts.to_import != counts.imported + (counts.unimported or 0):
+        yield (
+            f"of {counts.to_import} lines {counts.imported} were imported and {counts.unimported} refused:"
+            " the others are not accounted for"
+        )
+    if counts.imported == 0:
+        yield "no line was imported"
+    if counts.indexed is not None and counts.indexed != counts.stored:
+        yield f"{counts.indexed} messages are in the index, {counts.stored} are stored"
+
+
+def _held(counts: Counts) -> Iterator[str]:
+    if counts.confirmed is None:
+        return
+    if not counts.custodians:
+        yield "the hold names no custodian"
+    if not counts.executors:
+        yield "the hold waited for no executor"
+    if counts.confirmed != counts.executors:
+        yield f"{counts.confirmed} of {counts.executors} executors confirmed the hold that is in force"
+
+
+def _disposed(counts: Counts) -> Iterator[str]:
+    if counts.due is None:
+        return
+    disposed, preserved, in_grace = counts.disposed or 0, counts.preserved or 0, counts.in_grace or 0
+    if counts.due != disposed + preserved + in_grace:
+        yield (
+            f"{counts.due} bodies were due, but {disposed} are disposed of,"
+            f" {preserved} preserved and {in_grace} in their time of grace"
+        )
+    if disposed != counts.ripe:
+        yield f"{disposed} bodies are gone, {counts.ripe} were approved"
+    if counts.indexed_left != counts.left:
+        yield f"{counts.indexed_left} messages are still in the index, {counts.left} still have a body"
+
+
+def _searched(counts: Counts) -> Iterator[str]:
+    if counts.found is None:
+        return
+    if counts.found != counts.matching:
+        yield f"{counts.found} messages were found, the word stands in {counts.matching}"
+    if not counts.matching:
+        yield "there was nothing to be found"
+
+
+def _produced(counts: Counts) -> Iterator[str]:
+    produced, excluded = counts.produced or 0, counts.excluded or 0
+    if counts.in_scope is not None and counts.in_scope != produced + excluded:
+        yield f"{counts.in_scope} messages are in scope, but {produced} were produced and {excluded} excluded"

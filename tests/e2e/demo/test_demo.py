@@ -1,19 +1,23 @@
 """The demonstration on the running platform: it agrees, and a planted defect does not pass."""
 
 import asyncio
+import itertools
 import json
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import msgspec
 import psycopg
 import pytest
 
-from services.runner.corpus import Row
+from services.runner.corpus import Row, rows_of
 from services.runner.demo import direct
-from services.runner.demo.command import run_demo
-from services.runner.demo.perform import Outcome, count_stored, perform
+from services.runner.demo.command import Wanted, run_demo
+from services.runner.demo.perform import Outcome, perform
+from services.runner.demo.rows import count_stored
 from services.runner.demo.script import read_script, script_of
 from services.runner.demo.showcase import prepare_showcase
+from services.runner.demo.verdict import BEFORE_THE_RUN
 from tests.support.platform import Platform
 
 pytestmark = pytest.mark.xdist_group("platform")
@@ -32,38 +36,47 @@ async def performed(platform: Platform, crowd: str = direct.CROWD_MODULE) -> Out
     return await perform(read_script(None, None), platform.facts, 1, ignore, crowd)
 
 
-def test_the_project_s_own_conversations_are_sent_and_everything_agrees(platform, capsys) -> None:
-    code = run_demo(data=platform.data, corpus=None, limit=None, as_json=True)
+def test_the_project_s_own_conversations_are_sent_and_the_whole_story_agrees(platform, capsys) -> None:
+    code = run_demo(platform.data, Wanted(), as_json=True)
     captured = capsys.readouterr()
     told = json.loads(captured.out)
     counts = told["counts"]
     assert code == 0, captured.err
     assert told["complete"] is True
     assert told["gateways"] == 2
-    assert counts["sent"] == counts["acked"] == counts["stored"] == counts["sealed"] == 64
+    assert counts["sent"] == counts["acked"] == 64
+    assert counts["to_import"] == counts["imported"] == 49
+    assert counts["stored"] == counts["sealed"] == counts["indexed"] == 64 + 49
     assert counts["delivered"] == counts["expected"] == 201
     assert counts["off_line"] == counts["came_back"] == 4
     assert counts["connections"] == 9 + 4
+    assert counts["custodians"] == 3
+    assert counts["confirmed"] == counts["executors"] >= 2
+    assert counts["due"] == 34 + 6, "messages, and the names of their conversations"
+    assert (counts["disposed"], counts["preserved"], counts["in_grace"]) == (13 + 2, 15 + 3, 6 + 1)
+    assert counts["left"] == counts["indexed_left"] == 64 + 49 - 13
+    assert counts["found"] == counts["matching"] > 0
     assert counts["acts"] == counts["audited"] > 9 + 6  # people and conversations, and much else
     assert counts["evidence"] == counts["proved"] == 2
     assert counts["tampered"] == counts["refused"] == 128
-    assert set(told["seconds"]) >= {
-        "people",
-        "sign-in",
-        "conversations",
-        "sockets",
-        "messages",
-        "count",
-        "audit",
-    }
+    steps = {"people", "sign-in", "conversations", "sockets", "messages", "count", "audit"}
+    steps |= {"import", "stored", "index", "hold", "dry run", "run", "search"}
+    assert set(told["seconds"]) >= steps
+    assert told["left_out"] == ["no production was made: this step is not built yet", BEFORE_THE_RUN]
+    assert (told["production"], told["certificates"], told["verified"]) == (None, None, False)
 
 
 @pytest.mark.skipif(not CORPUS.is_file(), reason=f"there is no corpus at {CORPUS}")
-def test_real_messages_agree_as_well(platform, capsys) -> None:
-    code = run_demo(data=platform.data, corpus=CORPUS, limit=150, as_json=False)
+def test_real_messages_agree_as_well(platform, capsys, tmp_path) -> None:
+    archive = tmp_path / "archive.jsonl"
+    rows = itertools.islice(rows_of(CORPUS), 1000, 3000)
+    archive.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for _, row in rows))
+    code = run_demo(platform.data, Wanted(CORPUS, 150, archive), as_json=False)
     captured = capsys.readouterr()
     assert code == 0, captured.err
-    assert "150 sent, 150 acknowledged, 150 stored" in captured.out
+    assert "150 sent" in captured.out
+    assert "2150 stored" in captured.out
+    assert "Everything agrees." in captured.out
 
 
 async def test_empty_blank_long_and_foreign_texts_arrive_as_they_were_sent(platform) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from services.runner.demo.absences import absences_of
 from services.runner.demo.direct import crowds_for
-from services.runner.demo.verdict import Counts, disagreements
+from services.runner.demo.verdict import BEFORE_THE_RUN, Counts, disagreements, left_out
 from services.runner.demo.witness import Testimony
 
 AGREED = Counts(
@@ -27,6 +27,78 @@ AGREED = Counts(
     tampered=128,
     refused=128,
 )
+WHOLE = msgspec.structs.replace(
+    AGREED,
+    to_import=10,
+    imported=9,
+    unimported=1,
+    stored=13,
+    sealed=13,
+    indexed=13,
+    custodians=3,
+    executors=2,
+    confirmed=2,
+    due=8,
+    preserved=3,
+    in_grace=1,
+    ripe=4,
+    disposed=4,
+    left=9,
+    indexed_left=9,
+    found=5,
+    matching=5,
+    in_scope=7,
+    produced=6,
+    excluded=1,
+)
+
+
+def test_the_whole_story_agrees_and_leaves_no_step_out() -> None:
+    assert disagreements(WHOLE, 2, Testimony(delivered=8)) == []
+    assert left_out(WHOLE) == [BEFORE_THE_RUN]
+
+
+@pytest.mark.planted
+@pytest.mark.parametrize(
+    ("planted", "sentence"),
+    [
+        ({"stored": 12}, "12 messages are stored, 4 were acknowledged and 9 imported"),
+        (
+            {"imported": 8, "stored": 12, "sealed": 12, "indexed": 12},
+            "of 10 lines 8 were imported and 1 refused",
+        ),
+        ({"to_import": 0, "imported": 0, "unimported": 0}, "no line was imported"),
+        ({"indexed": 12}, "12 messages are in the index, 13 are stored"),
+        ({"custodians": 0}, "names no custodian"),
+        ({"executors": 0, "confirmed": 0}, "waited for no executor"),
+        ({"confirmed": 1}, "1 of 2 executors confirmed"),
+        ({"due": 9}, "9 bodies were due, but 4 are disposed of, 3 preserved and 1 in their time of grace"),
+        ({"preserved": 2}, "8 bodies were due, but 4 are disposed of, 2 preserved"),
+        ({"in_grace": 2}, "8 bodies were due"),
+        ({"disposed": 5, "due": 9}, "5 bodies are gone, 4 were approved"),
+        ({"disposed": None}, "0 bodies are gone, 4 were approved"),
+        ({"indexed_left": 10}, "10 messages are still in the index, 9 still have a body"),
+        ({"found": 6}, "6 messages were found, the word stands in 5"),
+        ({"found": 0, "matching": 0}, "nothing to be found"),
+        ({"produced": 5}, "7 messages are in scope, but 5 were produced and 1 excluded"),
+        ({"excluded": 0}, "7 messages are in scope, but 6 were produced and 0 excluded"),
+    ],
+)
+def test_what_disagrees_after_the_live_part_is_told(planted: dict[str, int], sentence: str) -> None:
+    counts = msgspec.structs.replace(WHOLE, **planted)
+    assert any(sentence in told for told in disagreements(counts, 2, Testimony()))
+
+
+def test_steps_that_were_not_taken_are_named() -> None:
+    told = " ".join(left_out(AGREED))
+    for sentence in ("imported", "index", "hold", "rule", "searched", "production"):
+        assert sentence in told
+    unproduced = msgspec.structs.replace(WHOLE, produced=None, in_scope=None, excluded=None)
+    assert disagreements(unproduced, 2, Testimony()) == []
+    assert left_out(unproduced) == [
+        "no production was made: this step is not built yet",
+        BEFORE_THE_RUN,
+    ]
 
 
 def test_counts_that_agree_are_complete() -> None:
