@@ -167,12 +167,6 @@ def test_keys_has_a_cluster_of_its_own_with_its_tables_alone(platform):
     )
 
 
-def test_it_says_how_much_memory_all_of_it_takes(platform, record_property):
-    proportional = sum(process.memory_full_info().pss for process in platform.tree())
-    record_property("pss_mib", proportional >> 20)
-    assert proportional < 1.2 * 2**30
-
-
 def test_steps_and_seconds_are_facts_for_a_program(platform):
     steps = {step["step"] for step in platform.shown["steps"]}
     assert {"PostgreSQL", "OpenBao", "Valkey", "Caddy", "identity", "gw-1", "gw-2"} <= steps

@@ -1,5 +1,6 @@
 """The platform over its starts and ends: stopped, killed, moved to another user, behind TLS."""
 
+import contextlib
 import functools
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from infra.engines import kernel
@@ -72,6 +74,25 @@ def test_after_ctrl_c_nothing_is_left_and_the_next_start_has_the_data(tmp_path):
         assert second.operator.call("GET", "/internal/tenants/by-slug/kept")["tenant"] == tenant
     finally:
         second.stop()
+
+
+def _memory_of(platform: Platform) -> int:
+    """Return the bytes that all processes hold, what they share counted once; one may end meanwhile."""
+    held = 0
+    for process in platform.tree():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            held += process.memory_full_info().pss
+    return held
+
+
+def test_all_of_it_that_waits_for_somebody_fits_into_a_small_machine(tmp_path, record_property):
+    platform = Platform(tmp_path / "data").start()
+    try:
+        held = _memory_of(platform)
+        record_property("pss_mib", held >> 20)
+        assert held < 1.2 * 2**30
+    finally:
+        platform.stop()
 
 
 def test_a_killed_runner_leaves_no_orphan_and_the_next_start_recovers(tmp_path):
