@@ -7,6 +7,7 @@ import msgspec
 
 from services.runner.demo.witness import Testimony
 
+UNSIGNED: Final = "no certificate of what was destroyed was signed: this step is not built yet"
 BEFORE_THE_RUN: Final = (
     "nothing was searched after the run: what a run has hidden shows in no matter, though a hold keeps it"
 )
@@ -79,7 +80,8 @@ def disagreements(counts: Counts, gateways: int, testimony: Testimony) -> list[s
 
 def left_out(counts: Counts) -> list[str]:
     """Return which steps were not taken, one sentence each."""
-    return [*_not_taken(counts), *([] if counts.found is None else [BEFORE_THE_RUN])]
+    untold = ((counts.disposed, UNSIGNED), (counts.found, BEFORE_THE_RUN))
+    return [*_not_taken(counts), *(sentence for count, sentence in untold if count is not None)]
 
 
 def _not_taken(counts: Counts) -> list[str]:

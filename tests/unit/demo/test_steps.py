@@ -1,13 +1,19 @@
 """Answers of the platform are taken for what they say; what was refused ends the demonstration."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from libs.kernel.ids import TenantId
+from services.ediscovery.adapters.tantivy import TantivyIndex
+from services.ediscovery.domain.documents import Cursor, Removal
 from services.runner.demo.indexed import count_indexed, settled_index
 from services.runner.demo.retaining import CarriedOut, Tried, carried_out, tried
 from services.runner.errors import RunnerError
+from tests.contract.search.reference import Log
+from tests.contract.search.town import puts, said
 
 FOUND = {"retained": 9, "preserved": 3, "hidden": 2, "ripe": 1}
 CLASS = {name: {"items": items, "bytes": 100 * items} for name, items in FOUND.items()}
@@ -41,3 +47,16 @@ def test_what_was_refused_or_not_answered_is_no_result() -> None:
 async def test_an_index_that_is_not_there_holds_nothing(tmp_path) -> None:
     assert count_indexed(tmp_path, uuid4()) == 0
     assert await settled_index(tmp_path, uuid4(), 1, patience=0.0) == 0
+
+
+async def test_the_index_is_counted_in_the_engine_s_files_without_changing_them(tmp_path) -> None:
+    tenant = TenantId(uuid4())
+    index = TantivyIndex(tmp_path, Log())
+    march, april = said(1, "one"), said(2, "two", sent_at=datetime(2026, 4, 1, tzinfo=UTC))
+    await index.apply(tenant, puts([march, april]), Cursor("messaging/7", 2))
+    before = sorted(path for path in tmp_path.rglob("*"))
+    assert count_indexed(tmp_path, tenant) == await index.count(tenant) == 2
+    assert sorted(path for path in tmp_path.rglob("*")) == before
+    await index.apply(tenant, [Removal(3, april.key)], Cursor("messaging/7", 3))
+    assert await settled_index(tmp_path, tenant, 1, patience=5.0) == 1
+    assert await settled_index(tmp_path, tenant, 2, patience=0.0) == 1
