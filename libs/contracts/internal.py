@@ -196,7 +196,7 @@ class SealedEntry(Wire, frozen=True, kw_only=True):
 
     `participants` are those of the conversation at that `seq`. `sealed` is the record (field `payload`) of
     two salts (`SALTS_BEFORE_BODY`) and the body as it was sent; None where there is no body any more.
-    What is `hidden` is due to be destroyed: it is shown to nobody.
+    What is `hidden` is due, and no participant is shown it; a hold may keep it, and counsel read it.
     """
 
     conversation: UUID

@@ -63,7 +63,7 @@ class SealedCorrespondence:
         for start in range(0, len(batches), _AT_A_TIME):
             some = batches[start : start + _AT_A_TIME]
             pages = await asyncio.gather(*(self._entries(tenant, batch) for batch in some))
-            entries = [entry for page in pages for entry in page if _is_read(entry, purpose)]
+            entries = [entry for page in pages for entry in page if entry.kind == EntryKind.MESSAGE_CREATED]
             found += await self._opened(tenant, entries, purpose)
         return found
 
@@ -104,11 +104,6 @@ class SealedCorrespondence:
                 elif item.problem != _SHREDDED:
                     raise KeyRefused(tenant)
         return keys
-
-
-def _is_read(entry: SealedEntry, purpose: Purpose) -> bool:
-    """Say whether an entry is a message that may be read; what is hidden is for the index alone."""
-    return entry.kind == EntryKind.MESSAGE_CREATED and (purpose == INDEXING or not entry.hidden)
 
 
 async def _asked(peer: ServiceClient, path: str, message: FetchEntries | UnwrapDeks, kind: type[V]) -> V:

@@ -93,8 +93,8 @@ async def _with_archive(
     counted |= await _indexed(place, counted["stored"])
     counted |= await _held(place, custodians, officials)
     reach = await asyncio.to_thread(_reach, archive, script)
-    counted |= await _searched(place, custodians, reach, officials)
     counted |= await _disposed(place, officials)
+    counted |= await _searched(place, custodians, reach, officials)
     return counted | await _left(place)
 
 

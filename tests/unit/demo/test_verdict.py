@@ -5,7 +5,7 @@ import pytest
 
 from services.runner.demo.absences import absences_of
 from services.runner.demo.direct import crowds_for
-from services.runner.demo.verdict import BEFORE_THE_RUN, UNSIGNED, Counts, disagreements, left_out
+from services.runner.demo.verdict import UNSIGNED, Counts, disagreements, left_out
 from services.runner.demo.witness import Testimony
 
 AGREED = Counts(
@@ -55,7 +55,7 @@ WHOLE = msgspec.structs.replace(
 
 def test_the_whole_story_agrees_and_leaves_no_step_out() -> None:
     assert disagreements(WHOLE, 2, Testimony(delivered=8)) == []
-    assert left_out(WHOLE) == [UNSIGNED, BEFORE_THE_RUN]
+    assert left_out(WHOLE) == [UNSIGNED]
 
 
 @pytest.mark.planted
@@ -98,7 +98,6 @@ def test_steps_that_were_not_taken_are_named() -> None:
     assert left_out(unproduced) == [
         "no production was made: this step is not built yet",
         UNSIGNED,
-        BEFORE_THE_RUN,
     ]
 
 
