@@ -24,7 +24,7 @@ pytestmark = pytest.mark.xdist_group("platform")
 PASSWORD = "a password of some length"
 ROLES = ("legal_counsel", "reviewer", "it_admin", "compliance_officer", "auditor", "employee")
 CY, ADA, BEN = 3, 4, 5
-SECONDS = 30.0
+SECONDS = 90.0
 MATTERS = "/ediscovery/v1/matters"
 
 

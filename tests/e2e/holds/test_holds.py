@@ -24,7 +24,7 @@ pytestmark = pytest.mark.xdist_group("platform")
 
 PASSWORD = "a password of some length"
 ROLES = ("legal_counsel", "compliance_officer", "auditor", "it_admin", "employee")
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 class Court:

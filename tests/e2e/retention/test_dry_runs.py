@@ -23,7 +23,7 @@ PASSWORD = "a password of some length"
 ROLES = ("employee", "guest", "compliance_officer", "legal_counsel", "auditor")
 ADA, BEN = 0, 1
 SENT = 4
-SECONDS = 30.0
+SECONDS = 90.0
 
 
 class Bureau:
