@@ -1,5 +1,7 @@
 """Denials, told of together: one for each tenant, actor, act and minute, with a count."""
 
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -66,3 +68,18 @@ class Denials:
 
     def _minute(self) -> datetime:
         return self._clock.now().replace(second=0, microsecond=0)
+
+
+async def write_due(
+    counts: Denials, write: Callable[[TenantId, Sequence[Denial]], Awaitable[None]], *, everything: bool
+) -> None:
+    """Write the counts whose minute is over, or all, tenant by tenant; what `write` could not is kept."""
+    waiting: dict[TenantId, list[Denial]] = defaultdict(list)
+    for count in counts.take_due(everything=everything):
+        waiting[count.tenant].append(count)
+    try:
+        for tenant in list(waiting):
+            await write(tenant, waiting[tenant])
+            del waiting[tenant]
+    finally:
+        counts.put_back([count for left in waiting.values() for count in left])

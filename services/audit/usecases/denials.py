@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from libs.kernel.denials import Denial, Denials
+from libs.kernel.denials import Denial, Denials, write_due
 from libs.kernel.ids import Ids, TenantId
 from services.audit.ports.reading import Database
-from services.audit.usecases.minutes import write_due
 from services.audit.usecases.told import fact_of_denial
 
 

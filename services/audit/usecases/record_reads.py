@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from libs.kernel.denials import Denial, Denials
+from libs.kernel.denials import Denial, Denials, write_due
 from libs.kernel.ids import Ids, TenantId
 from services.audit.domain.reading import LOG_READ, Reading
 from services.audit.ports.reading import Database
-from services.audit.usecases.minutes import write_due
 from services.audit.usecases.told import fact_of_reading
 
 

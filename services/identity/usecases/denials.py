@@ -1,9 +1,9 @@
 """Tell the audit log of denials: who was refused what, and how often within a minute."""
 
-from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from libs.kernel.denials import Denial, Denials
+from libs.kernel.denials import Denial, Denials, write_due
 from libs.kernel.ids import Ids, TenantId
 from services.identity.domain.acts import denied
 from services.identity.ports.store import Database
@@ -24,17 +24,9 @@ class RecordDenials:
 
     async def __call__(self, *, everything: bool = False) -> None:
         """Write what is due, or everything; what could not be written is kept for the next time."""
-        waiting: dict[TenantId, list[Denial]] = defaultdict(list)
-        for denial in self.denials.take_due(everything=everything):
-            waiting[denial.tenant].append(denial)
-        try:
-            for tenant in list(waiting):
-                await self._write(tenant, waiting[tenant])
-                del waiting[tenant]
-        finally:
-            self.denials.put_back([denial for denials in waiting.values() for denial in denials])
+        await write_due(self.denials, self._write, everything=everything)
 
-    async def _write(self, tenant: TenantId, denials: list[Denial]) -> None:
+    async def _write(self, tenant: TenantId, denials: Sequence[Denial]) -> None:
         rows = [(self.ids.uuid7(), denial) for denial in denials]
         async with self.database.begin(tenant) as tx:
             await tx.denials.add(rows)

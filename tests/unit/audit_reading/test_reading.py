@@ -13,12 +13,11 @@ from libs.contracts.facts import MessagingFact as Fact
 from libs.evidence.detail import detail_commitment
 from libs.kernel.actors import Actor, Facts
 from libs.kernel.clock import SystemClock
-from libs.kernel.denials import Denial, Denials
+from libs.kernel.denials import Denial, Denials, write_due
 from libs.kernel.ids import PrincipalId, TenantId
 from services.audit.domain.errors import EntryNotFound
 from services.audit.domain.reading import PLATFORM, READ_LOG, Criteria, FoundEntry, StoredDetail
 from services.audit.usecases.access import Access
-from services.audit.usecases.minutes import write_due
 from services.audit.usecases.sequence import detail_of
 
 OURS, THEIRS = TenantId(UUID(int=1)), TenantId(UUID(int=2))
