@@ -54,5 +54,15 @@ class KeysGenerationConfirmed(GenerationConfirmed, frozen=True, kw_only=True):
     name: ClassVar[str] = "keys.generation.confirmed.v1"
 
 
-CONFIRMATIONS: tuple[type[GenerationConfirmed], ...] = (MessagingGenerationConfirmed, KeysGenerationConfirmed)
+class EdiscoveryGenerationConfirmed(GenerationConfirmed, frozen=True, kw_only=True):
+    """EDiscovery preserves."""
+
+    name: ClassVar[str] = "ediscovery.generation.confirmed.v1"
+
+
+CONFIRMATIONS: tuple[type[GenerationConfirmed], ...] = (
+    MessagingGenerationConfirmed,
+    KeysGenerationConfirmed,
+    EdiscoveryGenerationConfirmed,
+)
 BARRIER: tuple[type[Event], ...] = (HoldPlaced, HoldReleased, *CONFIRMATIONS)

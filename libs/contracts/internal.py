@@ -217,6 +217,208 @@ class EntriesOf(Wire, frozen=True, kw_only=True):
     items: tuple[SealedEntry, ...]
 
 
+PROVED_LIMIT: Final = 500
+"""Entries of one FetchProvedEntries, conversations of one FetchHeads, commits of one FetchProofs, at most."""
+
+
+class FetchMap(Wire, frozen=True, kw_only=True):
+    """POST /internal/map: what was last committed about all conversations of a tenant."""
+
+    tenant: UUID
+
+
+class MapOf(Wire, frozen=True, kw_only=True):
+    """The answer to FetchMap: the act whose fact carries the root, and how many conversations it covers."""
+
+    act: UUID
+    at: Instant
+    root: bytes
+    conversations: int
+
+
+class FetchHeads(Wire, frozen=True, kw_only=True):
+    """POST /internal/map/heads: conversations of the map `act` by ascending id, from behind `after` on."""
+
+    tenant: UUID
+    act: UUID
+    after: UUID | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=PROVED_LIMIT)] = PROVED_LIMIT
+
+
+class Span(Wire, frozen=True, kw_only=True):
+    """From which `seq` on, and up to which (None: still), somebody takes part in a conversation."""
+
+    principal: UUID
+    from_seq: int
+    until_seq: int | None = None
+
+
+class MappedConversation(Wire, frozen=True, kw_only=True):
+    """A conversation as the map has it: its last `seq`, and the commitment to its `principals`.
+
+    `principals` are all who were there or sent anything up to that `seq`; `salt` is that of their tags.
+    """
+
+    conversation: UUID
+    kind: str
+    last_seq: int
+    participants: bytes
+    salt: bytes
+    principals: tuple[UUID, ...]
+    spans: tuple[Span, ...]
+
+
+class HeadsOf(Wire, frozen=True, kw_only=True):
+    """The answer to FetchHeads; none where nothing follows."""
+
+    items: tuple[MappedConversation, ...]
+
+
+class FetchProvedEntries(Wire, frozen=True, kw_only=True):
+    """POST /internal/entries/proved: the entries `first` to `last` (both included) of a conversation."""
+
+    tenant: UUID
+    conversation: UUID
+    first: int
+    last: int
+
+
+class ProvedEntry(Wire, frozen=True, kw_only=True):
+    """An entry as it lies in the log, with its path in the tree of its commit.
+
+    `metadata` are its canonical bytes. Where `sealed` is None, `metadata_salt` is that of an entry that
+    never had a body, None where the body was destroyed (by the run `destroyed_by`). `place` of `size` and
+    `hashes` lead to the commit's root.
+    """
+
+    seq: int
+    kind: str
+    message: UUID
+    revision: int
+    actor: UUID
+    sent_at: Instant
+    commit: UUID
+    place: int
+    size: int
+    hashes: tuple[bytes, ...]
+    metadata: bytes
+    metadata_commitment: bytes
+    subjects: tuple[UUID, ...] = ()
+    metadata_salt: bytes | None = None
+    body_commitment: bytes | None = None
+    sealed: bytes | None = None
+    hidden: bool = False
+    destroyed_by: UUID | None = None
+
+
+class ProvedEntriesOf(Wire, frozen=True, kw_only=True):
+    """The answer to FetchProvedEntries, in order of `seq`."""
+
+    items: tuple[ProvedEntry, ...]
+
+
+class FetchDestroyed(Wire, frozen=True, kw_only=True):
+    """POST /internal/dispositions/destroyed: what a run destroyed, in order, from behind `after` on."""
+
+    tenant: UUID
+    order: UUID
+    after: EntryNamed | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=2000)] = 2000
+
+
+class DestroyedEntry(Wire, frozen=True, kw_only=True):
+    """An entry whose body was destroyed: its commitments, which stay, and by what it was decided."""
+
+    conversation: UUID
+    seq: int
+    conversation_type: str
+    sent_at: Instant
+    commit: UUID
+    metadata_commitment: bytes
+    body_commitment: bytes
+    dek: UUID
+    bytes: int
+    destroyed_at: Instant
+    due_at: Instant
+    destroy_at: Instant
+    voice: str
+    source: UUID | None = None
+    version: int | None = None
+
+
+class DestroyedOf(Wire, frozen=True, kw_only=True):
+    """The answer to FetchDestroyed; none where nothing follows."""
+
+    items: tuple[DestroyedEntry, ...]
+
+
+# identity
+
+PEOPLE_LIMIT: Final = 1000
+"""People of one FetchPeople, and of one answer to FindPeople, at most."""
+
+
+class FetchPeople(Wire, frozen=True, kw_only=True):
+    """POST /internal/people: people of a tenant's directory by their ids."""
+
+    tenant: UUID
+    principals: Annotated[tuple[UUID, ...], msgspec.Meta(max_length=PEOPLE_LIMIT)]
+
+
+class FindPeople(Wire, frozen=True, kw_only=True):
+    """POST /internal/people/find: whoever has this user name, address or display name, whatever its case."""
+
+    tenant: UUID
+    text: str
+
+
+class DirectoryPerson(SecretWire, frozen=True, kw_only=True):
+    """Somebody as the directory names him; whoever is deactivated is there, too."""
+
+    principal: UUID
+    name: str
+    email: str | None = None
+
+
+class PeopleOf(SecretWire, frozen=True, kw_only=True):
+    """The answer to FetchPeople and FindPeople; who does not exist is left out."""
+
+    items: tuple[DirectoryPerson, ...]
+
+
+# audit
+
+
+class FetchProofs(Wire, frozen=True, kw_only=True):
+    """POST /internal/proofs: the leaves of messaging's `acts` in a tenant's log, under one checkpoint.
+
+    `size` is that of a published checkpoint, None for the newest.
+    """
+
+    tenant: UUID
+    acts: Annotated[tuple[UUID, ...], msgspec.Meta(max_length=PROVED_LIMIT)]
+    size: int | None = None
+
+
+class ProvedAct(Wire, frozen=True, kw_only=True):
+    """The leaf of an act, its inclusion, and its detail (canonical JSON) with the salt of its commitment."""
+
+    act: UUID
+    index: int
+    leaf: bytes
+    proof: tuple[bytes, ...]
+    detail: bytes
+    salt: bytes
+
+
+class ProofsOf(Wire, frozen=True, kw_only=True):
+    """The answer to FetchProofs: the signed checkpoint; acts that it does not cover yet are left out."""
+
+    checkpoint: bytes
+    size: int
+    items: tuple[ProvedAct, ...]
+
+
 _ENCODER = msgspec.msgpack.Encoder(uuid_format="bytes")
 
 

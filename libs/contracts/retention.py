@@ -156,7 +156,8 @@ class OrderCompleted(Event, frozen=True, kw_only=True):
     """An executor has carried out a run, or says in one word (`refused`) why it did not go on.
 
     It counts items: hidden by this order (those destroyed among them), destroyed, and spared: what was due
-    when the run began, and not any more when its turn came. `bytes` are those of destroyed sealed bodies.
+    when the run began, and not any more when its turn came. `bytes` are those of destroyed sealed bodies,
+    `deks` the data keys that had sealed them: each is to be shredded (`KeysEmptied`, `DeksShredded`).
     """
 
     order: UUID
@@ -164,6 +165,7 @@ class OrderCompleted(Event, frozen=True, kw_only=True):
     destroyed: int = 0
     spared: int = 0
     bytes: int = 0
+    deks: int = 0
     refused: str = ""
 
 
@@ -182,6 +184,45 @@ class PayloadsDestroyed(Event, frozen=True, kw_only=True):
     seqs: tuple[int, ...]
 
 
+class KeysEmptied(Event, frozen=True, kw_only=True):
+    """Nothing is sealed under these data keys any more, nor can be: seen behind the holds of `generation`.
+
+    Survivors were sealed anew under the next generation of their keys.
+    """
+
+    name: ClassVar[str] = "messaging.keys.emptied.v1"
+    order: UUID
+    generation: int
+    deks: tuple[UUID, ...]
+
+
+class DeksShredded(Event, frozen=True, kw_only=True):
+    """The key service has destroyed these data keys; from `unrecoverable_after` on no backup holds them."""
+
+    name: ClassVar[str] = "keys.deks.shredded.v1"
+    order: UUID
+    generation: int
+    deks: tuple[UUID, ...]
+    unrecoverable_after: Instant
+
+
+class DeksKept(Event, frozen=True, kw_only=True):
+    """The key service did not shred these: the holds changed. `generation` is the one to be seen behind."""
+
+    name: ClassVar[str] = "keys.deks.kept.v1"
+    order: UUID
+    generation: int
+    deks: tuple[UUID, ...]
+
+
+class ItemsExpunged(Event, frozen=True, kw_only=True):
+    """The words of so many more destroyed items of an order are gone from the files of the index."""
+
+    name: ClassVar[str] = "ediscovery.items.expunged.v1"
+    order: UUID
+    items: int
+
+
 ANSWERS: tuple[type[OrderAnswered], ...] = (MessagingOrderAnswered,)
 COMPLETIONS: tuple[type[OrderCompleted], ...] = (MessagingOrderCompleted,)
 DISPOSITION: tuple[type[Event], ...] = (
@@ -189,6 +230,10 @@ DISPOSITION: tuple[type[Event], ...] = (
     *ANSWERS,
     *COMPLETIONS,
     PayloadsDestroyed,
+    KeysEmptied,
+    DeksShredded,
+    DeksKept,
+    ItemsExpunged,
 )
 
 
