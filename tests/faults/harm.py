@@ -119,9 +119,9 @@ def valkey_of(platform: Platform) -> Iterator["redis.Redis"]:
 
 
 def wait_for_relay(load: Load) -> None:
-    """Wait until the streams have everything that the load's conversations put into the outbox.
+    """Wait until the streams have had everything that the load's conversations put into the outbox.
 
-    The load has to have sent something since the last flush: a stream that is empty has no last id.
+    The load has to have sent something since the last flush: a stream that does not exist has no last id.
     """
     tenant = load.town.tenant.tenant
     for part in {partition_of(tenant, conversation) for conversation in load.conversations}:
@@ -129,12 +129,17 @@ def wait_for_relay(load: Load) -> None:
 
 
 def relay_lag(load: Load, part: int) -> int:
-    """Return how many events of a partition are committed and not yet in their stream."""
+    """Return how many events of a partition are committed and were not yet in their stream.
+
+    The newest id outlives its entry: what every consumer has taken in is trimmed, and may have been the last.
+    """
     ((position,),) = load.rows("SELECT position FROM messaging.outbox_head WHERE part = %s", part)
     with valkey_of(load.platform) as valkey:
-        last = valkey.xrevrange(stream_name("messaging", part), count=1)
-    newest: Any = last[0][0] if last else b"0-0"
-    return int(position) - int(newest.split(b"-")[0])
+        try:
+            stream: Any = valkey.xinfo_stream(stream_name("messaging", part))
+        except redis.ResponseError:  # there is no such stream
+            return int(position)
+    return int(position) - int(stream["last-generated-id"].split(b"-")[0])
 
 
 def wait_for_projection(load: Load) -> None:

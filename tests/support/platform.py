@@ -129,8 +129,9 @@ class Platform:
         return address is None or is_ready(Path(address.removeprefix("unix:")))
 
     def wait_until_ready(self) -> None:
-        """Wait until every process of every service says that it is ready."""
+        """Wait until every process of every service says that it is ready, and the origin answers."""
         wait_until(lambda: all(map(self.is_ready, SERVICE_PROCESSES)), "not every service became ready again")
+        wait_until(lambda: self.answers("/"), "the origin did not answer again")
 
     def answers(self, path: str) -> bool:
         """Say whether a path of the origin answers 200 at this moment."""
