@@ -110,7 +110,7 @@ class FingerprintKey(SecretWire, frozen=True, kw_only=True):
 
 
 class LeaseSigningKey(Wire, frozen=True, kw_only=True):
-    """POST /internal/signing-keys/{use}/lease: `tokens` for identity, `checkpoints` for audit."""
+    """POST /internal/signing-keys/{use}/lease: `tokens` for identity, `checkpoints` for audit and so on."""
 
 
 class SigningKeyLease(SecretWire, frozen=True, kw_only=True):

@@ -58,6 +58,7 @@ class SigningUse(StrEnum):
     """What a signing key of the platform is for."""
 
     CHECKPOINTS = "checkpoints"
+    PRODUCTIONS = "productions"
     TOKENS = "tokens"
 
 

@@ -9,7 +9,7 @@ from services.runner.peers import Operator
 
 
 def rotate_signing_key(data: Path, use: str) -> Mapping[str, Any]:
-    """Put another key in the place of the one that signs `use` ("checkpoints" or "tokens").
+    """Put another key in the place of the one that signs `use` (as "checkpoints" or "tokens").
 
     Return use, kid, not_before and not_after of the new key, and `retired`: kid and not_after of each
     whose place it took. Raises RunnerError.

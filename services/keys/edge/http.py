@@ -37,7 +37,7 @@ class TrustedKey(BaseModel):
     """One key that signs or once signed, and when it may have."""
 
     kid: str = Field(description="The JWK thumbprint (RFC 7638).")
-    use: str = Field(description="What it signs, `tokens` or `checkpoints`, and nothing else.")
+    use: str = Field(description="What it signs, as `tokens` or `checkpoints`, and nothing else.")
     algorithm: Literal["ed25519"] = "ed25519"
     public: str = Field(description="The public key, 32 bytes in base64.")
     not_before: str = Field(description="The first instant of its range, in UTC.")

@@ -21,7 +21,11 @@ from services.keys.usecases.unwrap_deks import UnwrapDeks
 
 _SEALS_MESSAGES: Final = ("messaging",)
 _OPENS_MESSAGES: Final = ("messaging", "ediscovery")
-_SIGNS: Final[Mapping[Use, str]] = {Use.TOKENS: "identity", Use.CHECKPOINTS: "audit"}
+_SIGNS: Final[Mapping[Use, str]] = {
+    Use.TOKENS: "identity",
+    Use.CHECKPOINTS: "audit",
+    Use.PRODUCTIONS: "ediscovery",
+}
 """The one service that signs with the keys of a use."""
 _NO_STORE: Final = {"cache-control": "no-store"}
 

@@ -13,6 +13,7 @@ DEKS = (
     "/internal/fingerprint-keys/obtain",
 )
 LEASE = "/internal/signing-keys/tokens/lease"
+LEASE_OF_PRODUCTIONS = "/internal/signing-keys/productions/lease"
 LEASE_OF_CHECKPOINTS = "/internal/signing-keys/checkpoints/lease"
 OUTBOX = ("/internal/outbox?part=0&after=0", "/internal/cursors")
 
@@ -73,9 +74,19 @@ async def test_no_service_but_audit_gets_the_key_of_checkpoints(keys: Service, c
     assert keys.rows("SELECT count(*) FROM keys.signing_key") == [(0,)]
 
 
+@pytest.mark.parametrize("caller", ["identity", "audit", "messaging", "operator"])
+async def test_no_service_but_ediscovery_gets_the_key_of_productions(keys: Service, caller: str) -> None:
+    answer = await keys.post(LEASE_OF_PRODUCTIONS, wire.LeaseSigningKey(), caller)
+    assert problem_of(answer) == (403, "service-not-allowed")
+    assert keys.rows("SELECT count(*) FROM keys.signing_key") == [(0,)]
+    lent = await keys.post(LEASE_OF_PRODUCTIONS, wire.LeaseSigningKey(), "ediscovery")
+    assert lent.status_code == 200
+    assert keys.rows("SELECT purpose FROM keys.signing_key") == [("productions",)]
+
+
 async def test_a_use_that_does_not_exist_has_no_key(keys: Service) -> None:
     for caller in ("identity", "audit"):
-        answer = await keys.post("/internal/signing-keys/productions/lease", wire.LeaseSigningKey(), caller)
+        answer = await keys.post("/internal/signing-keys/greetings/lease", wire.LeaseSigningKey(), caller)
         assert problem_of(answer) == (404, "not-found")
 
 

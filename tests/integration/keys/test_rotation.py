@@ -104,4 +104,4 @@ async def test_nobody_but_the_operator_rotates_a_key(keys: Service, caller: str)
 
 
 async def test_a_use_that_does_not_exist_is_not_rotated(keys: Service) -> None:
-    assert problem_of(await keys.rotate("productions")) == (404, "not-found")
+    assert problem_of(await keys.rotate("greetings")) == (404, "not-found")
