@@ -9,8 +9,8 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from libs.contracts.streams import PARTITIONS, stream_name
-from libs.events.records import Cursors, StreamRecord
-from libs.events.stream import id_of, position_of, record_of
+from libs.events.records import Cursors, StreamItem, StreamRecord
+from libs.events.stream import id_of, item_of, position_of
 
 _RECORDS_A_PARTITION = 10
 _CLAIMED_A_PARTITION = 50
@@ -46,18 +46,18 @@ class StreamGroup:
                 raise answer
 
     async def read(self, wait_seconds: float) -> list[Delivery]:
-        """Return records that nobody was given yet; wait up to `wait_seconds` for the first."""
+        """Return records that nobody was given yet; wait up to `wait_seconds` for the first entry."""
         streams: dict[Any, Any] = dict.fromkeys(self._streams, ">")
         block = max(1, round(wait_seconds * 1000)) if wait_seconds else None
         async with asyncio.timeout(wait_seconds + _ANSWER_SECONDS):
             answer: Any = await self._redis.xreadgroup(
                 self._name, self._instance, streams, count=_RECORDS_A_PARTITION, block=block
             )
-        return [
-            Delivery(record_of(self._parts[stream], entry), 1)
-            for stream, entries in answer or ()
-            for entry in entries
-        ]
+        items = [item_of(self._parts[stream], entry) for stream, entries in answer or () for entry in entries]
+        records = await self._without_passages(items)
+        if items and not records:
+            return await self.read(0)
+        return [Delivery(record, 1) for record in records]
 
     async def claim(self, idle_seconds: float) -> list[Delivery]:
         """Take over records that were handed out `idle_seconds` ago and not acknowledged since."""
@@ -69,21 +69,26 @@ class StreamGroup:
             )
         answers = await pipeline.execute()
         claimed = [
-            record_of(part, entry)
+            item_of(part, entry)
             for part, answer in enumerate(answers)
             for entry in answer[1]
             if entry[1] is not None
         ]
-        return await self._with_tries(claimed)
+        return await self._with_tries(await self._without_passages(claimed))
 
-    async def acknowledge(self, records: Sequence[StreamRecord]) -> None:
-        """Tell the groups that these records are done with."""
-        if not records:
+    async def acknowledge(self, items: Sequence[StreamItem]) -> None:
+        """Tell the groups that these are done with."""
+        if not items:
             return
         pipeline = self._redis.pipeline(transaction=False)
-        for record in records:
-            pipeline.xack(self._streams[record.part], self._name, id_of(record.position))
+        for item in items:
+            pipeline.xack(self._streams[item.part], self._name, id_of(item.position))
         await pipeline.execute()
+
+    async def _without_passages(self, items: Sequence[StreamItem]) -> list[StreamRecord]:
+        """Return the records, and acknowledge the rest: nobody has anything to do there."""
+        await self.acknowledge([item for item in items if not isinstance(item, StreamRecord)])
+        return [item for item in items if isinstance(item, StreamRecord)]
 
     async def passed(self) -> Cursors:
         """Return for each partition the position up to which every record is done with."""

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from libs.contracts.streams import PARTITIONS
+from libs.contracts.streams import PARTITIONS, Lane
 from libs.db.pool import CrossingDatabase
 from libs.events.cancellation import stop_if_cancelled
 from libs.events.effects import WORLD_AWAY, ApplyMany, EffectFailed, apply_records
 from libs.events.errors import ReplayFailed
 from libs.events.projection import ProjectionRows
-from libs.events.records import Cursors, StreamRecord
+from libs.events.records import Cursors, StreamItem, StreamRecord
 from libs.events.reporter import CursorReporter, ReportCursors
 from libs.events.signs import ConsumerSigns
 from libs.events.stream_reader import FetchGap, StreamReader
@@ -49,8 +49,9 @@ class Projector:
         clock: Clock,
         metrics: Metrics,
         parts: Iterable[int] = range(PARTITIONS),
+        lane: Lane = Lane.EVENTS,
     ) -> None:
-        """Apply the events of `source` as consumer `name`, with the projection tables of `schema`.
+        """Apply one lane of `source` as consumer `name`, with the projection tables of `schema`.
 
         `apply(tx, records)` makes the effect by statements of `tx` alone: it may be run again when the
         transaction did not commit; `one_by_one` makes one of the effect of a single event. `redis` must
@@ -59,7 +60,7 @@ class Projector:
         self._signs = ConsumerSigns("projector", name, source, metrics)
         self._rows = ProjectionRows(schema, name, source)
         self._database = database
-        self._reader = StreamReader(redis, source, fetch_gap, clock, self._signs)
+        self._reader = StreamReader(redis, source, fetch_gap, clock, self._signs, lane)
         self._reporter = CursorReporter(name, report_cursors, self._signs)
         self._apply = apply
         self._parts = frozenset(parts)
@@ -72,7 +73,7 @@ class Projector:
             tasks.create_task(self._reporter.run(self._reported_cursors))
 
     async def catch_up(self) -> int:
-        """Apply everything that is in the streams now, report the cursors, and return the number of events.
+        """Apply everything that is in the streams now, report the cursors, and return how far they moved.
 
         Raises what `WORLD_AWAY` names when PostgreSQL or Redis is away.
         """
@@ -120,54 +121,54 @@ class Projector:
         return dict(self._cursors)
 
     async def _round(self, wait_seconds: float) -> int:
-        """Read once, take in what came, and return the number of events."""
+        """Read once, take in what came, and return by how many positions the cursors moved."""
         batch = await self._reader.read(self._cursors, wait_seconds)
-        records = [record for part in sorted(batch) for record in batch[part]]
+        items = [item for part in sorted(batch) for item in batch[part]]
         taken = 0
-        for start in range(0, len(records), _RECORDS_A_TRANSACTION):
-            taken += await self._take_in(records[start : start + _RECORDS_A_TRANSACTION])
+        for start in range(0, len(items), _RECORDS_A_TRANSACTION):
+            taken += await self._take_in(items[start : start + _RECORDS_A_TRANSACTION])
         return taken
 
-    async def _take_in(self, records: Sequence[StreamRecord]) -> int:
-        """Take in `records` by one transaction, or one by one when an effect among them fails."""
+    async def _take_in(self, items: Sequence[StreamItem]) -> int:
+        """Take in `items` by one transaction, or one by one when an effect among them fails."""
         try:
-            return await self._commit(records)
+            return await self._commit(items)
         except EffectFailed:
-            return sum([await self._take_in_alone(record) for record in records])
+            return sum([await self._take_in_alone(item) for item in items])
 
-    async def _take_in_alone(self, record: StreamRecord) -> int:
-        """Take in one record, or park it after three tries."""
+    async def _take_in_alone(self, item: StreamItem) -> int:
+        """Take in one record, or park it after three tries; a passage has no effect that could fail."""
         reason = ""
         for attempt in range(TRIES):
             await asyncio.sleep(attempt * RETRY_SECONDS)
             try:
-                return await self._commit([record])
+                return await self._commit([item])
             except EffectFailed as failure:
                 reason = failure.reason
-        taken = await self._commit([record], condemned=reason)
-        self._signs.put_aside(record, reason)
+        taken = await self._commit([item], condemned=reason)
+        if isinstance(item, StreamRecord):
+            self._signs.put_aside(item, reason)
         return taken
 
-    async def _commit(self, records: Sequence[StreamRecord], condemned: str | None = None) -> int:
-        """Commit the effects of those `records` whose turn it is, with their cursors; return their number.
+    async def _commit(self, items: Sequence[StreamItem], condemned: str | None = None) -> int:
+        """Commit the effects of those `items` whose turn it is, with their cursors; return how far they go.
 
         Events of parked tenants, and all when `condemned` says why, are parked instead.
         """
         async with self._database.begin() as tx:
-            cursors = await self._rows.locked_cursors(tx, {record.part for record in records})
-            parked = await self._rows.parked_among(tx, {record.tenant for record in records})
-            due = in_turn(records, cursors)
+            before = await self._rows.locked_cursors(tx, {item.part for item in items})
+            due, reached = in_turn(items, before)
+            parked = await self._rows.parked_among(tx, {one.tenant for one in due}) if due else set()
             waiting = [one for one in due if condemned is not None or one.tenant in parked]
             for record in waiting:
                 await self._rows.park(tx, record, condemned or _BEHIND_PARKED)
             if free := [one for one in due if condemned is None and one.tenant not in parked]:
                 await apply_records(self._apply, tx, free)
-            cursors.update({record.part: record.position for record in due})
-            await self._rows.advance(tx, cursors)
-        self._cursors.update(cursors)
+            await self._rows.advance(tx, reached)
+        self._cursors.update(reached)
         self._signs.took_in(len(due))
         self._signs.waits_behind(0 if condemned is not None else len(waiting))
-        return len(due)
+        return sum(reached.values()) - sum(before.values())
 
     async def _replay_next(self, tenant: TenantId) -> bool:
         """Apply the first parked event of `tenant`; return False when there is none.
@@ -186,15 +187,16 @@ class Projector:
         return bool(records)
 
 
-def in_turn(records: Sequence[StreamRecord], cursors: Cursors) -> list[StreamRecord]:
-    """Return those of `records`, each partition's in order, that continue `cursors` without a gap.
+def in_turn(items: Sequence[StreamItem], cursors: Cursors) -> tuple[list[StreamRecord], Cursors]:
+    """Return the records among `items` that continue `cursors` without a gap, and how far all of them lead.
 
     What lies at or below a cursor has had its effect; what lies behind a gap has to come again.
     """
     reached = dict(cursors)
     due: list[StreamRecord] = []
-    for record in records:
-        if record.position == reached[record.part] + 1:
-            reached[record.part] = record.position
-            due.append(record)
-    return due
+    for item in items:
+        if item.first <= reached[item.part] + 1 <= item.position:
+            reached[item.part] = item.position
+            if isinstance(item, StreamRecord):
+                due.append(item)
+    return due, reached

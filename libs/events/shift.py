@@ -118,13 +118,14 @@ class Shift:
         asked = tuple(parts)
         if not asked:
             return
-        ends = await self._stream.last_positions(asked)
+        ends = await self._stream.ends(asked)
         heads, cursors = await self._reader.heads(), await self._reader.cursors()
-        for part, end in ends.items():
-            if end is not None and end > heads[part]:
-                self._signs.complain("a stream is ahead of its outbox", part, end=end, head=heads[part])
+        for part, of_lanes in ends.items():
+            end, head = max(known for known in (0, *of_lanes) if known is not None), heads[part]
+            if end > head:
+                self._signs.complain("a stream is ahead of its outbox", part, end=end, head=head)
                 await self._stream.forget(part)
-            self._published[part] = _start_of(end, heads[part], _slowest_of(cursors, part))
+            self._published[part] = _start_of(of_lanes, head, _slowest_of(cursors, part))
 
     def _notice_holes(self, records: Sequence[StreamRecord]) -> None:
         """Complain of positions that an outbox should have and has not; consumers will see the gap."""
@@ -144,14 +145,15 @@ class Shift:
         return True
 
 
-def _start_of(end: int | None, head: int, slowest: int | None) -> int:
-    """Return the position after which to publish, given the stream's end, the head and the slowest cursor.
+def _start_of(ends: Sequence[int | None], head: int, slowest: int | None) -> int:
+    """Return the position after which to publish, given the lanes' ends, the head and the slowest cursor.
 
-    A stream is believed as far as the head goes. Without a stream, the slowest consumer says what is
+    Lanes are believed as far as the head goes. Where one is missing, the slowest consumer says what is
     still wanted; without a consumer, the last entries are enough.
     """
-    if end is not None and end <= head:
-        return end
+    believed = [end for end in ends if end is not None and end <= head]
+    if len(believed) == len(ends):
+        return min(believed)
     return max(0, head - UNREAD_KEPT) if slowest is None else min(slowest, head)
 
 

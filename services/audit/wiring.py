@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
 from libs.authz.authorizer import Authorizer
 from libs.contracts.internal import LeaseSigningKey, SigningKeyLease
-from libs.contracts.streams import CONSUMERS, PARTITIONS
+from libs.contracts.streams import CONSUMERS, PARTITIONS, Lane
 from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.events.acts import count_acts
 from libs.events.internal import own_gaps, own_reports
@@ -160,6 +160,7 @@ class _World:
             clock=self.clock,
             metrics=self.metrics,
             parts=parts,
+            lane=Lane.FACTS,
         )
 
     async def database_answers(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from libs.events import projector
-from libs.events.records import StreamRecord
+from libs.events.records import StreamItem
 from services.messaging.adapters.keys import EnvelopeKey
 from services.messaging.domain import log
 from services.messaging.domain.entries import ConversationKey, Draft, Entry
@@ -94,13 +94,12 @@ def cursor_before_effect() -> None:
     """Commit the cursors of a projector alone, and die where their effect should have followed."""
 
     async def torn(
-        self: projector.Projector, records: Sequence[StreamRecord], condemned: str | None = None
+        self: projector.Projector, items: Sequence[StreamItem], condemned: str | None = None
     ) -> int:
         async with self._database.begin() as tx:
-            cursors = await self._rows.locked_cursors(tx, {record.part for record in records})
-            due = projector.in_turn(records, cursors)
-            cursors.update({record.part: record.position for record in due})
-            await self._rows.advance(tx, cursors)
+            cursors = await self._rows.locked_cursors(tx, {item.part for item in items})
+            due, reached = projector.in_turn(items, cursors)
+            await self._rows.advance(tx, reached)
         if due:
             os.kill(os.getpid(), signal.SIGKILL)
         return 0

@@ -11,8 +11,9 @@ from uuid import UUID, uuid4
 import psycopg
 from redis.asyncio import Redis
 
-from libs.contracts.events import CloudEvent, RoleGranted, encode
-from libs.contracts.streams import PARTITIONS, stream_name
+from libs.contracts.events import CloudEvent, Event, RoleGranted, encode
+from libs.contracts.facts import Actor, IdentityFact
+from libs.contracts.streams import PARTITIONS, Lane, stream_name
 from libs.db.pool import CrossingDatabase, Transaction
 from libs.events.effects import Apply, one_by_one
 from libs.events.internal import read_outbox, record_cursors
@@ -38,9 +39,19 @@ APPLY = """
 
 def event_of(tenant: UUID, part: int, body: bytes | None = None) -> OutboxRecord:
     """Return a record with a new event, or with a body of one's own."""
-    event = RoleGranted(principal=uuid4(), role="reviewer")
+    record = _record_of(RoleGranted(principal=uuid4(), role="reviewer"), tenant, part)
+    return record if body is None else record._replace(body=body)
+
+
+def fact_of(tenant: UUID, part: int) -> OutboxRecord:
+    """Return a record with a new fact."""
+    fact = IdentityFact(act=uuid4(), action="identity.role.granted", actor=Actor(kind="operator"), at=NOW)
+    return _record_of(fact, tenant, part)
+
+
+def _record_of(event: Event, tenant: UUID, part: int) -> OutboxRecord:
     encoded = encode(event, id=uuid4(), time=NOW, tenant=tenant, subject=str(part))
-    return OutboxRecord(part, TenantId(tenant), RoleGranted.name, encoded if body is None else body)
+    return OutboxRecord(part, TenantId(tenant), event.name, encoded)
 
 
 async def apply_effect(tx: Transaction, event: CloudEvent, position: int) -> None:
@@ -79,7 +90,11 @@ class House:
         )
 
     def projector(
-        self, apply: Apply = apply_effect, name: str = CONSUMER, parts: Iterable[int] = range(PARTITIONS)
+        self,
+        apply: Apply = apply_effect,
+        name: str = CONSUMER,
+        parts: Iterable[int] = range(PARTITIONS),
+        lane: Lane = Lane.EVENTS,
     ) -> Projector:
         """Return a projector, as a process starts one."""
         return Projector(
@@ -94,6 +109,7 @@ class House:
             clock=self.clock,
             metrics=self.metrics,
             parts=parts,
+            lane=lane,
         )
 
     def worker(self, act: Act, instance: str = "one", name: str = CONSUMER) -> Worker:
@@ -125,9 +141,9 @@ class House:
         async with self.publishing.begin() as tx:
             await record_cursors(tx, SOURCE, consumer, cursors)
 
-    async def entries(self, part: int) -> list[int]:
-        """Return the positions that a partition's stream holds."""
-        entries: Any = await self.redis.xrange(stream_name(SOURCE, part))
+    async def entries(self, part: int, lane: Lane = Lane.EVENTS) -> list[int]:
+        """Return the positions that a lane of a partition holds."""
+        entries: Any = await self.redis.xrange(stream_name(SOURCE, part, lane))
         return [position_of(identifier) for identifier, _ in entries]
 
     async def all_entries(self) -> dict[int, list[int]]:

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.contracts.events import CloudEvent
-from libs.contracts.streams import stream_name
+from libs.contracts.streams import Lane, stream_name
 from libs.db.pool import Transaction
 from libs.events.errors import ReplayFailed
 from libs.kernel.errors import DomainError
@@ -17,6 +17,7 @@ from tests.integration.events.kit import (
     House,
     apply_effect,
     event_of,
+    fact_of,
     once_each,
     running,
     somebody_waits,
@@ -322,3 +323,61 @@ async def test_publisher_and_projector_run_together_through_a_flush(house: House
             return once_each(await house.effects(), {1: 20, 2: 20})
 
         await until(done, house.clock)
+
+
+async def write_both_lanes(house: House) -> None:
+    """Write facts to 2, 3, 5 and 8 of partition 1 and to 1 of partition 2, and events to the rest up to 8."""
+    await house.write(
+        [fact_of(TENANT, 1) if at in (2, 3, 5, 8) else event_of(TENANT, 1) for at in range(1, 9)]
+    )
+    await house.write([fact_of(TENANT, 2)])
+
+
+async def took_in_one_lane_each(house: House) -> bool:
+    """Say whether readers of each lane had its records alone, each once, and all stand at the end."""
+    await house.projector(name="reader").catch_up()
+    events = await house.effects()
+    await house.projector(name="auditor", lane=Lane.FACTS).catch_up()
+    ends = "SELECT DISTINCT part, position FROM sample.projection_cursor WHERE position > 0 ORDER BY part"
+    return (
+        events == {1: [(1, 1), (4, 1), (6, 1), (7, 1)]}
+        and await house.effects()
+        == {1: [(1, 1), (4, 1), (6, 1), (7, 1), (2, 1), (3, 1), (5, 1), (8, 1)], 2: [(1, 1)]}
+        and await (await house.admin.execute(ends)).fetchall() == [(1, 8), (2, 1)]
+    )
+
+
+async def test_a_reader_of_one_lane_is_given_nothing_of_the_other(house: House) -> None:
+    await write_both_lanes(house)
+    await house.publisher().publish_once()
+    assert await took_in_one_lane_each(house)
+    assert house.gaps_asked == []
+
+
+async def test_lanes_are_filled_again_from_the_outbox(house: House) -> None:
+    await write_both_lanes(house)
+    await house.publisher().publish_once()
+    await house.redis.xdel(stream_name(SOURCE, 1), "1-0", "3-0")
+    await house.redis.xdel(stream_name(SOURCE, 1, Lane.FACTS), "1-0")
+    assert await took_in_one_lane_each(house)
+    assert house.gaps_asked == [(1, 0), (1, 0)]
+
+
+async def test_a_lane_that_lost_its_tail_is_completed(house: House) -> None:
+    await write_both_lanes(house)
+    await house.publisher().publish_once()
+    await house.redis.delete(stream_name(SOURCE, 1, Lane.FACTS))
+    assert await house.publisher().publish_once() == 8
+    assert await house.entries(1) == [1, 3, 4, 5, 6, 7, 8]
+    assert await house.entries(1, Lane.FACTS) == [1, 2, 3, 4, 5, 7, 8]
+    assert await took_in_one_lane_each(house)
+    assert house.gaps_asked == []
+
+
+async def test_a_lane_that_is_not_told_of_what_it_passes_over_is_noticed(house: House) -> None:
+    """Planted: an entry that says what is passed over is left out."""
+    await write_both_lanes(house)
+    await house.publisher().publish_once()
+    house.owner_is_down = True
+    await house.redis.xdel(stream_name(SOURCE, 1), "3-0")
+    assert not await took_in_one_lane_each(house)

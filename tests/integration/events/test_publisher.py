@@ -15,7 +15,7 @@ from libs.contracts.streams import stream_name
 from libs.events.errors import StreamIncomplete
 from libs.events.publisher import Publisher
 from libs.events.records import StreamRecord
-from libs.events.stream import StreamCopy, record_of
+from libs.events.stream import StreamCopy, item_of
 from libs.kernel.ids import TenantId
 from tests.integration.events.kit import CONSUMER, SOURCE, House, running
 from tests.support.engines import Engines
@@ -116,7 +116,7 @@ async def test_a_record_comes_out_of_its_stream_as_it_went_in(house: House) -> N
     assert await copy.add(records) == ({1: records[-1].position}, None)
     assert await copy.add(records[2:]) == ({1: records[-1].position}, None)  # a repeat
     entries: Any = await house.redis.xrange(stream_name(SOURCE, 1))
-    assert [record_of(1, entry) for entry in entries] == records
+    assert [item_of(1, entry) for entry in entries] == records
 
 
 async def test_a_stream_of_another_past_is_thrown_away(house: House) -> None:

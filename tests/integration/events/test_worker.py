@@ -10,7 +10,7 @@ from libs.contracts.streams import stream_name
 from libs.db.pool import Transaction
 from libs.events.errors import ReplayFailed
 from libs.events.worker import TRIES
-from tests.integration.events.kit import SOURCE, House, event_of, running, until
+from tests.integration.events.kit import SOURCE, House, event_of, fact_of, running, until
 
 TENANT, OTHER = uuid4(), uuid4()
 
@@ -51,6 +51,18 @@ async def test_every_event_is_acted_on_once_by_many_instances(house: House) -> N
     workers = [house.worker(act, instance=name) for name in ("one", "two", "three")]
     await asyncio.gather(*(worker.work_once() for worker in workers))
     assert await times(house) == [1] * 100
+
+
+async def test_what_is_in_another_lane_is_passed_over(house: House) -> None:
+    await house.write([fact_of(TENANT, 0)])
+    await house.write(
+        [record for part in range(3) for record in (event_of(TENANT, part), fact_of(TENANT, part))]
+    )
+    await house.publisher().publish_once()
+    worker = house.worker(Act())
+    assert await worker.work_once() == 3
+    assert await times(house) == [1] * 3
+    assert {part: end for part, end in (await worker._group.passed()).items() if end} == {0: 3, 1: 2, 2: 2}
 
 
 async def test_an_event_that_comes_again_is_not_acted_on_again(house: House) -> None:

@@ -10,30 +10,37 @@ from infra.engines import daemon
 from infra.engines.valkey import ValkeyServer
 from libs.contracts.events import DekUnwrapped, decode
 from libs.contracts.facts import KeysFact
-from libs.contracts.streams import stream_name
-from libs.events.outbox import partition_of
+from libs.contracts.streams import Lane, stream_name
+from libs.events.records import StreamRecord, partition_of
+from libs.events.stream import item_of
 from tests.integration.keys.service import Service
 
 FACT = KeysFact.name
 
 
 async def acts_in_stream(valkey: ValkeyServer, tenant: UUID, count: int) -> list[str]:
-    """Return the names of the tenant's facts once there are `count` of them in its stream."""
+    """Return the names of the tenant's events and facts once there are `count` of them in its streams."""
     redis = Redis.from_url(valkey.url().reveal())
     try:
         async with asyncio.timeout(20):
             while True:
-                entries: Any = await redis.xrange(stream_name("keys", partition_of(tenant)))
-                if len(entries) >= count:
-                    return [name_of(fields) for _, fields in entries]
+                names = await names_in(redis, partition_of(tenant))
+                if len(names) >= count:
+                    return names
                 await asyncio.sleep(0.05)
     finally:
         await redis.aclose()
 
 
-def name_of(fields: dict[bytes, bytes]) -> str:
-    """Return the type of the event in a stream's entry."""
-    return decode(fields[b"b"])[0].type
+async def names_in(redis: Redis, part: int) -> list[str]:
+    """Return the types of what the lanes of a partition hold, in the order of their positions."""
+    found: dict[int, str] = {}
+    for lane in Lane:
+        entries: Any = await redis.xrange(stream_name("keys", part, lane))
+        for item in (item_of(part, entry) for entry in entries):
+            if isinstance(item, StreamRecord):
+                found[item.position] = decode(item.body)[0].type
+    return [found[position] for position in sorted(found)]
 
 
 async def test_the_facts_of_keys_are_published_by_the_keys_process_itself(
