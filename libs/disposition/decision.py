@@ -13,6 +13,7 @@ from libs.disposition.trace import PRECEDENCE, Step, Trace, Voice
 
 # What its sender took back is hidden at once, and may be put on hold for this long before it is destroyed.
 RETRACTION_GRACE: Final = timedelta(days=30)
+_KEEPING: Final = (Voice.FLOOR, Voice.LOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,16 @@ def disposition_of(
     if demand is None or now < demand.due_at:
         return Retain(due_at, trace)
     return Dispose(demand.due_at, demand.destroy_at, trace)
+
+
+def destroyer_of(disposition: Dispose) -> Step:
+    """Return who has an item destroyed: of the voices that won, the strongest that asks for that date."""
+    kept_until = max((step.at for step in disposition.trace if step.voice in _KEEPING), default=BEGINNING)
+    return next(
+        step
+        for step in disposition.trace
+        if step.won and _destroy_at(step, kept_until) == disposition.destroy_at
+    )
 
 
 def standing_of(disposition: Disposition, now: datetime) -> Standing:

@@ -599,3 +599,32 @@ class DispositionRuns(Protocol):
     def open(self, tenant: TenantId, order: UUID) -> AbstractAsyncContextManager[RunUnderWay | None]:
         """Open one; None if somebody else has it, or it is over. Raises LogUnavailable."""
         ...
+
+
+class DestroyedItem(NamedTuple):
+    """An item that a run destroyed: its commitments, what had sealed it, and by whose word it was done."""
+
+    place: Place
+    conversation_type: str
+    sent_at: datetime
+    commit: UUID
+    metadata_commitment: bytes
+    body_commitment: bytes
+    dek: UUID
+    bytes: int
+    destroyed_at: datetime
+    due_at: datetime
+    destroy_at: datetime
+    voice: str
+    source: UUID | None
+    version: int | None
+
+
+class DestroyedReader(Protocol):
+    """What runs destroyed."""
+
+    async def page(
+        self, tenant: TenantId, order: UUID, after: Place | None, limit: int
+    ) -> list[DestroyedItem]:
+        """Return at most `limit` items of a run in order, from behind `after` on. Raises LogUnavailable."""
+        ...

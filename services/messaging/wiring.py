@@ -46,6 +46,7 @@ from libs.telemetry.metrics import Metrics
 from services.messaging.adapters.keys import KeyServiceKeys
 from services.messaging.adapters.live import RedisLive
 from services.messaging.edge import http, imports
+from services.messaging.edge.destroyed import destroyed_routes
 from services.messaging.edge.internal import entry_routes
 from services.messaging.edge.problems import PROBLEMS
 from services.messaging.edge.socket import Socket
@@ -55,6 +56,7 @@ from services.messaging.settings import Settings
 from services.messaging.store.acts import ACTS
 from services.messaging.store.approvals import PostgresRequests
 from services.messaging.store.denials import PostgresDenials
+from services.messaging.store.destroyed import PostgresDestroyed
 from services.messaging.store.disposals import PostgresDispositionRuns
 from services.messaging.store.dispositions import PostgresDispositionOrders, PostgresReceivedOrders
 from services.messaging.store.evidence import PostgresEvidence
@@ -82,6 +84,7 @@ from services.messaging.usecases.refer import ReferToEntries
 from services.messaging.usecases.seal import Seal
 from services.messaging.usecases.send import SendMessage
 from services.messaging.usecases.tell_denials import TELL_SECONDS, TellDenials
+from services.messaging.usecases.tell_destroyed import TellDestroyed
 
 SERVICE: Final = "messaging"
 PREFIX: Final = "/messaging/v1"
@@ -333,6 +336,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
             ),
             acts_routes(SERVICE, publishing, peers, ACTS),
             entry_routes(peers, ReferToEntries(PostgresLogReader(reading))),
+            destroyed_routes(peers, TellDestroyed(PostgresDestroyed(reading))),
         ],
         problems=PROBLEMS,
         lifespan=lifespan,

@@ -57,6 +57,7 @@ Config = Annotated[
 class SigningUse(StrEnum):
     """What a signing key of the platform is for."""
 
+    CERTIFICATES = "certificates"
     CHECKPOINTS = "checkpoints"
     PRODUCTIONS = "productions"
     TOKENS = "tokens"

@@ -22,6 +22,7 @@ class Use(StrEnum):
     TOKENS = "tokens"
     CHECKPOINTS = "checkpoints"
     PRODUCTIONS = "productions"
+    CERTIFICATES = "certificates"
 
 
 class Initiator(StrEnum):
@@ -43,6 +44,7 @@ LEASE_TERMS: Final[Mapping[Use, LeaseTerm]] = MappingProxyType(
         Use.TOKENS: LeaseTerm(timedelta(hours=24), timedelta(hours=1)),
         Use.CHECKPOINTS: LeaseTerm(timedelta(hours=1), timedelta(minutes=5)),
         Use.PRODUCTIONS: LeaseTerm(timedelta(hours=1), timedelta(minutes=5)),
+        Use.CERTIFICATES: LeaseTerm(timedelta(hours=1), timedelta(minutes=5)),
     }
 )
 """A rotated key is out of use after `renewed_after` where all is well, and after `length` in any case."""

@@ -25,6 +25,7 @@ _SIGNS: Final[Mapping[Use, str]] = {
     Use.TOKENS: "identity",
     Use.CHECKPOINTS: "audit",
     Use.PRODUCTIONS: "ediscovery",
+    Use.CERTIFICATES: "retention",
 }
 """The one service that signs with the keys of a use."""
 _NO_STORE: Final = {"cache-control": "no-store"}

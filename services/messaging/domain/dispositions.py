@@ -9,7 +9,15 @@ from uuid import UUID
 
 from libs.disposition.claims import Erasure, Hold, Item, Lock, Rule
 from libs.disposition.classes import DispositionClass
-from libs.disposition.decision import Dispose, Disposition, Preserve, Retain, disposition_of
+from libs.disposition.decision import (
+    Dispose,
+    Disposition,
+    Preserve,
+    Retain,
+    destroyer_of,
+    disposition_of,
+)
+from libs.disposition.trace import Step
 from services.messaging.domain.entries import ConversationKind
 
 TYPES: Final[Mapping[ConversationKind, str]] = MappingProxyType(
@@ -107,11 +115,20 @@ class RunCounts(NamedTuple):
     bytes: int
 
 
+class Why(NamedTuple):
+    """Why an item is destroyed: when it was due, from when it may be destroyed, and whose word that is."""
+
+    due_at: datetime
+    destroy_at: datetime
+    step: Step
+
+
 class Disposals(NamedTuple):
-    """What becomes of the items of one batch: hidden, and destroyed of those, and spared."""
+    """What becomes of the items of a batch: hidden, destroyed of those (and why, in their order), spared."""
 
     hidden: tuple[Planned, ...]
     destroyed: tuple[Planned, ...]
+    why: tuple[Why, ...]
     spared: int
 
 
@@ -122,11 +139,14 @@ def decide_batch(planned: Sequence[Planned], claims: Claims) -> Disposals:
     """
     hidden: list[Planned] = []
     destroyed: list[Planned] = []
+    why: list[Why] = []
     left = [each for each in planned if each.bytes is not None]
     for each in left:
-        standing = standing_of(disposition_of(each.item, *claims), claims.as_of)
+        decision = disposition_of(each.item, *claims)
+        standing = standing_of(decision, claims.as_of)
         if standing is not Standing.RETAINED:
             hidden.append(each)
-        if standing is Standing.RIPE:
+        if isinstance(decision, Dispose) and standing is Standing.RIPE:
             destroyed.append(each)
-    return Disposals(tuple(hidden), tuple(destroyed), len(left) - len(hidden))
+            why.append(Why(decision.due_at, decision.destroy_at, destroyer_of(decision)))
+    return Disposals(tuple(hidden), tuple(destroyed), tuple(why), len(left) - len(hidden))

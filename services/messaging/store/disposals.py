@@ -63,18 +63,29 @@ _HIDE: Final = """
       FROM unnest(%s::uuid[], %s::bigint[]) AS k (conversation, seq)
     ON CONFLICT (tenant, conversation, seq) DO NOTHING"""
 _DESTROY: Final = """
-    DELETE FROM messaging.payload p
-     USING unnest(%s::uuid[], %s::bigint[], %s::timestamptz[]) AS k (conversation, seq, sent_at)
-     WHERE p.tenant = %s AND p.conversation = k.conversation AND p.seq = k.seq AND p.sent_at = k.sent_at"""
+    WITH gone AS (
+        DELETE FROM messaging.payload p
+         USING unnest(%(conversations)s::uuid[], %(seqs)s::bigint[], %(times)s::timestamptz[],
+                      %(due_at)s::timestamptz[], %(destroy_at)s::timestamptz[],
+                      %(voices)s::text[], %(sources)s::uuid[], %(versions)s::integer[])
+            AS k (conversation, seq, sent_at, due_at, destroy_at, voice, source, version)
+         WHERE p.tenant = %(tenant)s AND p.conversation = k.conversation AND p.seq = k.seq
+           AND p.sent_at = k.sent_at
+        RETURNING p.conversation, p.seq, p.dek, octet_length(p.sealed) AS bytes,
+                  k.due_at, k.destroy_at, k.voice, k.source, k.version
+    )
+    UPDATE messaging.disposed d
+       SET destroyed_by = %(order)s, destroyed_at = %(now)s, dek = g.dek, bytes = g.bytes,
+           due_at = g.due_at, destroy_at = g.destroy_at, voice = g.voice, source = g.source,
+           version = g.version
+      FROM gone g
+     WHERE d.tenant = %(tenant)s AND d.conversation = g.conversation AND d.seq = g.seq
+       AND d.destroyed_at IS NULL"""
 _FORGET: Final = """
     DELETE FROM messaging.client_send s
      USING unnest(%s::uuid[], %s::bigint[], %s::uuid[]) AS k (conversation, seq, principal)
      WHERE s.tenant = %s AND s.principal = k.principal AND s.conversation = k.conversation
        AND s.seq = k.seq"""
-_DESTROYED: Final = """
-    UPDATE messaging.disposed d SET destroyed_by = %s, destroyed_at = %s
-      FROM unnest(%s::uuid[], %s::bigint[]) AS k (conversation, seq)
-     WHERE d.tenant = %s AND d.conversation = k.conversation AND d.seq = k.seq AND d.destroyed_at IS NULL"""
 _BATCH: Final = """
     INSERT INTO messaging.disposal_batch (tenant, batch, order_id, hidden, destroyed, at)
     VALUES (%s, %s, %s, %s, %s, %s)"""
@@ -166,7 +177,7 @@ class PostgresRun:
         tx, tenant, order, now = self._tx, self._tenant, self._issued.order, self._clock.now()
         conversations, seqs = _columns(batch.hidden)
         hidden = await tx.execute(_HIDE, (tenant, order, now, conversations, seqs))
-        destroyed = await self._destroy(batch.destroyed)
+        destroyed = await self._destroy(batch)
         size = sum(each.bytes or 0 for each in batch.destroyed)
         done = (hidden, destroyed, batch.spared, size)
         await tx.execute(_REACHED, (reached.conversation, reached.seq, *done, tenant, order))
@@ -196,15 +207,28 @@ class PostgresRun:
         records = [record_of(each, self._tenant, self._ids, self._clock) for each in (event, fact)]
         await append(self._tx, _SCHEMA, records)
 
-    async def _destroy(self, items: Sequence[Planned]) -> int:
-        """Remove payloads, and what tells a repeated send; return how many were there."""
-        tx, tenant = self._tx, self._tenant
+    async def _destroy(self, batch: Disposals) -> int:
+        """Remove payloads and keep why, in one statement, and what tells a repeated send; return how many."""
+        items, why = batch.destroyed, batch.why
         conversations, seqs = _columns(items)
-        times = [each.item.sent_at for each in items]
+        gone = await self._tx.execute(
+            _DESTROY,
+            {
+                "tenant": self._tenant,
+                "order": self._issued.order,
+                "now": self._clock.now(),
+                "conversations": conversations,
+                "seqs": seqs,
+                "times": [each.item.sent_at for each in items],
+                "due_at": [each.due_at for each in why],
+                "destroy_at": [each.destroy_at for each in why],
+                "voices": [each.step.voice.value for each in why],
+                "sources": [each.step.source for each in why],
+                "versions": [each.step.version for each in why],
+            },
+        )
         senders = [each.item.sender for each in items]
-        gone = await tx.execute(_DESTROY, (conversations, seqs, times, tenant))
-        await tx.execute(_FORGET, (conversations, seqs, senders, tenant))
-        await tx.execute(_DESTROYED, (self._issued.order, self._clock.now(), conversations, seqs, tenant))
+        await self._tx.execute(_FORGET, (conversations, seqs, senders, self._tenant))
         return gone
 
     def _told_of(self, items: Sequence[Planned]) -> list[OutboxRecord]:

@@ -41,8 +41,9 @@ KINDS = {name: kind for kind, name in TYPES.items()}
 
 _ENTRY = """
     INSERT INTO messaging.entry (tenant, conversation, seq, kind, revision, message, actor, sent_at,
-           members_version, subjects, metadata_commitment, commit)
-    VALUES (%s, %s, %s, 4, 0, %s, %s, %s, 1, '{}', '\\x00', %s)"""
+           members_version, subjects, metadata_commitment, body_commitment, commit)
+    VALUES (%s, %s, %s, 4, 0, %s, %s, %s, 1, '{}', decode(repeat('0a', 32), 'hex'),
+            decode(repeat('0b', 32), 'hex'), %s)"""
 _PAYLOAD = """
     INSERT INTO messaging.payload (tenant, conversation, seq, sent_at, dek, sealed)
     VALUES (%s, %s, %s, %s, %s, %s)"""

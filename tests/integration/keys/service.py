@@ -28,7 +28,7 @@ from services.keys.wiring import build
 from tests.support.engines import ServiceDatabase
 
 POLICY = (Path(__file__).parents[3] / "policies" / "vault" / "keys.hcl").read_text()
-PEERS = ("identity", "messaging", "media", "audit", "ediscovery", "operator")
+PEERS = ("identity", "messaging", "media", "audit", "ediscovery", "retention", "operator")
 SEEDS = {name: name.encode().ljust(32, b".") for name in (*PEERS, "keys")}
 HOLDERS = {"tokens": "identity", "checkpoints": "audit"}
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -14,6 +14,7 @@ DEKS = (
 )
 LEASE = "/internal/signing-keys/tokens/lease"
 LEASE_OF_PRODUCTIONS = "/internal/signing-keys/productions/lease"
+LEASE_OF_CERTIFICATES = "/internal/signing-keys/certificates/lease"
 LEASE_OF_CHECKPOINTS = "/internal/signing-keys/checkpoints/lease"
 OUTBOX = ("/internal/outbox?part=0&after=0", "/internal/cursors")
 
@@ -115,3 +116,13 @@ async def test_answers_with_keys_are_kept_by_nothing_on_their_way(
 async def test_the_public_description_names_no_internal_route(keys: Service) -> None:
     description = (await keys.http.get("/keys/v1/openapi.json")).json()
     assert set(description["paths"]) == {"/keys/v1/jwks.json", "/keys/v1/trust.json"}
+
+
+@pytest.mark.parametrize("caller", ["identity", "audit", "messaging", "ediscovery"])
+async def test_no_service_but_retention_gets_the_key_of_certificates(keys: Service, caller: str) -> None:
+    answer = await keys.post(LEASE_OF_CERTIFICATES, wire.LeaseSigningKey(), caller)
+    assert problem_of(answer) == (403, "service-not-allowed")
+    assert keys.rows("SELECT count(*) FROM keys.signing_key") == [(0,)]
+    lent = await keys.post(LEASE_OF_CERTIFICATES, wire.LeaseSigningKey(), "retention")
+    assert lent.status_code == 200
+    assert keys.rows("SELECT purpose FROM keys.signing_key") == [("certificates",)]
