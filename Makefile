@@ -57,7 +57,7 @@ bench: env ## Measure, each figure against its baseline of the same run (ARGS="m
 	@$(BIN)/muniment bench $(ARGS)
 
 prove: env ## Show that the proofs can fail (every planted defect is caught), and run the long proofs
-	$(BIN)/pytest -m "planted or prove" $(ARGS)
+	MUNIMENT_TEST_ENGINES="$(wildcard $(CURDIR)/.engines)" $(BIN)/pytest -m "planted or prove" $(ARGS)
 
 ##@ Maintain it
 .PHONY: env lock format clean help
