@@ -244,14 +244,21 @@ def digest_of_result(tenant: UUID, terms: Terms, generation: int, classes: Seque
     approves it approves these counts, by these rules, behind the holds of this generation; the samples, an
     illustration, are no part of it.
     """
-    said = {
+    said = result_object(tenant, terms, generation, classes)
+    return sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).digest()
+
+
+def result_object(
+    tenant: UUID, terms: Terms, generation: int, classes: Sequence[ClassFound]
+) -> dict[str, object]:
+    """Return the object that `digest_of_result` hashes, as values of JSON."""
+    return {
         "v": _RESULT,
         "tenant": str(tenant),
         "terms": _plain(terms),
         "generation": generation,
         "classes": [_plain(each) for each in classes],
     }
-    return sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).digest()
 
 
 def _plain(value: object) -> object:

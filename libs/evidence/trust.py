@@ -11,6 +11,7 @@ from libs.merkle.note import PUBLIC_KEY_BYTES, Verifier
 
 CHECKPOINTS = "checkpoints"
 PRODUCTIONS = "productions"
+CERTIFICATES = "certificates"
 ED25519 = "ed25519"
 
 

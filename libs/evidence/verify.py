@@ -1,5 +1,6 @@
-"""Checks evidence off line: a bundle, a log or a production in a folder, or a folder of several of them."""
+"""Checks evidence off line: a bundle, log, production or certificate, or a folder of several of them."""
 
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -9,12 +10,15 @@ from uuid import UUID
 
 from libs.evidence.bundle import ACT, CONVERSATION_RANGE, LOG_RANGE
 from libs.evidence.canonical import Fields, encoded, parse_json
+from libs.evidence.certificate.statement import STATEMENT, parse_statement, paths_of
+from libs.evidence.certificate.verify import is_certificate, sentences_of, verify_certificate
 from libs.evidence.detail import SALT_BYTES, Detail
 from libs.evidence.entry import body_commitment, entry_leaf, place_in
 from libs.evidence.errors import EvidenceRefused, LogRefused
 from libs.evidence.folder import CHECKPOINT, CHECKPOINTS, DETAILS, TILES, FolderSource
 from libs.evidence.leaf import Leaf
 from libs.evidence.log import refuse_forks, trusted_checkpoint, verify_log
+from libs.evidence.production.manifest import MOST_FILE_BYTES
 from libs.evidence.production.verify import is_production, verify_production
 from libs.evidence.proofs import (
     included_leaf,
@@ -25,6 +29,7 @@ from libs.evidence.proofs import (
     shown_metadata,
 )
 from libs.evidence.trust import Trust, log_of, origin_of
+from libs.evidence.zipping import is_zipped, refuse_other_spelling, unzip, zip_of
 from libs.merkle.checkpoint import Checkpoint
 from libs.merkle.hashing import HASH_BYTES, leaf_hash
 from libs.merkle.verify import verify_consistency, verify_inclusion, verify_range
@@ -68,7 +73,7 @@ class Report:
 
 def verify_path(path: Path, trust: Trust) -> Report:
     """Return what the evidence at `path` shows. Raises EvidenceRefused for what does not hold."""
-    if path.is_dir() and not (is_production(path) or _is_log(path)):
+    if path.is_dir() and not (is_production(path) or is_certificate(path) or _is_log(path)):
         return _verify_several(path, trust)
     return _verify_one(path, trust)[0]
 
@@ -136,6 +141,35 @@ def _verify_production(path: Path, trust: Trust) -> tuple[Report, list[Checkpoin
     return report, [] if checkpoint is None else [checkpoint]
 
 
+def _verify_certificate(path: Path, trust: Trust) -> tuple[Report, list[Checkpoint]]:
+    found = verify_certificate(path, trust)
+    checkpoint, destroyed = found.checkpoint, found.statement.counts.destroyed
+    report = Report(
+        "certificate",
+        checkpoint.origin,
+        checkpoint.size,
+        checkpoint.root,
+        destroyed,
+        sentences_of(found),
+        {"due": destroyed},
+        {"destroyed": destroyed},
+    )
+    return report, [checkpoint]
+
+
+def _verify_zipped(path: Path, trust: Trust) -> tuple[Report, list[Checkpoint]]:
+    """Check what is one file; it is unpacked for as long as this takes."""
+    with tempfile.TemporaryDirectory(prefix="muniment-verify-") as name:
+        folder = Path(name)
+        unzip(path, folder, MOST_FILE_BYTES)
+        if not is_certificate(folder):
+            raise EvidenceRefused("this is no zipped evidence that is known", path.name)
+        found = _verify_certificate(folder, trust)
+        paths = paths_of(parse_statement((folder / STATEMENT).read_bytes()))
+        refuse_other_spelling(path, zip_of(paths, lambda one: (folder / one).read_bytes()))
+        return found
+
+
 def _counted(classes: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in classes.items()) or "nothing"
 
@@ -181,11 +215,18 @@ def _verify_several(path: Path, trust: Trust) -> Report:
 
     Logs come last: each is compared with all checkpoints of it, whatever evidence in the folder has them.
     """
-    logs = [one for one in sorted(path.iterdir()) if _is_remnant(one) and not is_production(one)]
+    logs = [
+        one
+        for one in sorted(path.iterdir())
+        if _is_remnant(one) and not (is_production(one) or is_certificate(one))
+    ]
     others = [
         one
         for one in sorted(path.iterdir())
-        if is_production(one) or (one.suffix == ".json" and one.name != TRUST and one not in logs)
+        if is_production(one)
+        or is_certificate(one)
+        or is_zipped(one)
+        or (one.suffix == ".json" and one.name != TRUST and one not in logs)
     ]
     reports: list[Report] = []
     checkpoints: list[tuple[str, Checkpoint]] = []
@@ -228,8 +269,12 @@ def _verify_one(
     path: Path, trust: Trust, known: Iterable[Checkpoint] = ()
 ) -> tuple[Report, list[Checkpoint]]:
     """Check a production or a log in a folder, or a bundle in a file."""
+    if is_zipped(path):
+        return _verify_zipped(path, trust)
     if is_production(path):
         return _verify_production(path, trust)
+    if is_certificate(path):
+        return _verify_certificate(path, trust)
     if not path.is_dir():
         return _verify_bundle(_read(path), trust)
     report = _verify_folder(path, trust, known)
