@@ -288,7 +288,8 @@ class ProvedEntry(Wire, frozen=True, kw_only=True):
 
     `metadata` are its canonical bytes. Where `sealed` is None, `metadata_salt` is that of an entry that
     never had a body, None where the body was destroyed (by the run `destroyed_by`). `place` of `size` and
-    `hashes` lead to the commit's root.
+    `hashes` lead to the commit's root; of an entry from before the audit log, whose `commit` is nil, the
+    `size` is 0, and nothing leads anywhere. A conversation's first entry may have a body: its name.
     """
 
     seq: int

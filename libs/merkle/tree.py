@@ -2,7 +2,41 @@
 
 from collections.abc import Sequence
 
-from libs.merkle.hashing import EMPTY_ROOT, node_hash
+from libs.merkle.hashing import EMPTY_ROOT, HASH_BYTES, node_hash
+
+
+class HashedTree:
+    """A tree that is hashed once, for whoever asks for many proofs, now and later.
+
+    About 64 bytes for each leaf: its levels lie in memory as strings of hashes.
+    """
+
+    __slots__ = ("_levels",)
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        """Hash the tree over `leaves` (their hashes, in order)."""
+        level = leaves
+        self._levels = [b"".join(level)]
+        while len(level) > 1:
+            level = _above(level)
+            self._levels.append(b"".join(level))
+
+    @property
+    def size(self) -> int:
+        """How many leaves it has."""
+        return len(self._levels[0]) // HASH_BYTES
+
+    @property
+    def root(self) -> bytes:
+        """Its 32-byte root."""
+        return self._levels[-1] or EMPTY_ROOT
+
+    def inclusion_proof(self, index: int) -> list[bytes]:
+        """Return what `inclusion_proof` of the same leaves returns. Raises IndexError as that does."""
+        return [self._node(height, place) for height, place in range_steps(index, index, self.size)]
+
+    def _node(self, height: int, index: int) -> bytes:
+        return self._levels[height][index * HASH_BYTES : (index + 1) * HASH_BYTES]
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:

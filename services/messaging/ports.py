@@ -11,7 +11,7 @@ from libs.disposition.claims import Hold
 from libs.disposition.classes import DispositionClass
 from libs.kernel.denials import Denial
 from libs.kernel.ids import ConversationId, DekId, DeviceId, MessageId, PrincipalId, TenantId
-from services.messaging.domain.commits import Leaf
+from services.messaging.domain.commits import CommitTree
 from services.messaging.domain.dispositions import Disposals, Place, Planned, RunCounts, Sampled, Tally
 from services.messaging.domain.entries import (
     ClientKey,
@@ -212,6 +212,14 @@ class CommittedEntry(NamedTuple):
     body_commitment: bytes | None
 
 
+class KeptEntry(NamedTuple):
+    """An entry with all that is still there of it, also where it is `hidden` from those who took part."""
+
+    entry: CommittedEntry
+    hidden: bool
+    destroyed_by: UUID | None
+
+
 class Taking(NamedTuple):
     """Somebody took evidence of the entries from `first` to `last`: an act, told to the audit log."""
 
@@ -228,12 +236,24 @@ class Evidence(Protocol):
         """Return the entries from `first` to `last`, in order."""
         ...
 
-    async def leaves(self, tenant: TenantId, commits: Sequence[UUID]) -> dict[UUID, list[Leaf]]:
-        """Return every leaf that each of these commits has in a tenant, in the order of its tree."""
+    async def trees(self, tenant: TenantId, commits: Sequence[UUID]) -> dict[UUID, CommitTree]:
+        """Return the tree of each of these commits in a tenant."""
         ...
 
     async def record(self, taking: Taking) -> None:
         """Keep that evidence was taken, and tell the audit log, in one transaction."""
+        ...
+
+
+class KeptEntries(Protocol):
+    """Reads entries for those who produce them, with what proves them. Each may raise LogUnavailable."""
+
+    async def kept(self, key: ConversationKey, first: int, last: int) -> list[KeptEntry]:
+        """Return the entries from `first` to `last`, in order."""
+        ...
+
+    async def trees(self, tenant: TenantId, commits: Sequence[UUID]) -> dict[UUID, CommitTree]:
+        """Return the tree of each of these commits in a tenant."""
         ...
 
 

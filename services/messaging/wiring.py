@@ -79,6 +79,7 @@ from services.messaging.usecases.evidence import TakeEvidence
 from services.messaging.usecases.imports import Import
 from services.messaging.usecases.mark import FLUSH_SECONDS, Mark
 from services.messaging.usecases.open_socket import OpenSocket
+from services.messaging.usecases.prove import ProveEntries
 from services.messaging.usecases.read import ReadConversations
 from services.messaging.usecases.refer import ReferToEntries
 from services.messaging.usecases.seal import Seal
@@ -335,7 +336,11 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
                 SERVICE, publishing, peers := ServiceTokenVerifier(SERVICE, settings.peer_keys, clock)
             ),
             acts_routes(SERVICE, publishing, peers, ACTS),
-            entry_routes(peers, ReferToEntries(PostgresLogReader(reading))),
+            entry_routes(
+                peers,
+                ReferToEntries(PostgresLogReader(reading)),
+                ProveEntries(PostgresEvidence(reading, ids, clock)),
+            ),
             destroyed_routes(peers, TellDestroyed(PostgresDestroyed(reading))),
         ],
         problems=PROBLEMS,

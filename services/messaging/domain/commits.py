@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from libs.evidence.entry import entry_leaf
 from libs.kernel.ids import ConversationId, TenantId
-from libs.merkle.tree import inclusion_proofs, root_of
+from libs.merkle.hashing import HASH_BYTES
+from libs.merkle.tree import HashedTree, root_of
 from services.messaging.domain.entries import Entry
 
 
@@ -22,13 +23,12 @@ class Run(NamedTuple):
     last: int
 
 
-class Leaf(NamedTuple):
-    """An entry in the tree of its commit, by its two commitments (32 bytes each; None: it has no body)."""
+class RunOfLeaves(NamedTuple):
+    """The entries of one conversation in a commit, from `first` on, as leaf hashes side by side."""
 
     conversation: ConversationId
-    seq: int
-    metadata_commitment: bytes
-    body_commitment: bytes | None
+    first: int
+    hashes: bytes
 
 
 class Path(NamedTuple):
@@ -74,15 +74,35 @@ def _run_of(conversation: ConversationId, entries: Sequence[Entry]) -> Run:
     return Run(conversation, entries[0].seq, entries[-1].seq)
 
 
-def paths_in(leaves: Sequence[Leaf], conversation: ConversationId) -> dict[int, Path]:
-    """Return the path of each entry of `conversation`, by its `seq`, in the tree of one commit.
+class CommitTree:
+    """The tree over all entries of one tenant in one commit, hashed once for the paths of all of them."""
 
-    `leaves` are all entries of one tenant in that commit, in the order of (conversation, `seq`).
-    """
-    places = {leaf.seq: place for place, leaf in enumerate(leaves) if leaf.conversation == conversation}
-    hashes = [entry_leaf(leaf.metadata_commitment, leaf.body_commitment) for leaf in leaves]
-    proofs = inclusion_proofs(hashes, [*places.values()])
-    return {
-        seq: Path(place, len(leaves), tuple(proof))
-        for (seq, place), proof in zip(places.items(), proofs, strict=True)
-    }
+    __slots__ = ("_stretches", "_tree")
+
+    def __init__(self, runs: Iterable[RunOfLeaves]) -> None:
+        """Grow it from `runs`, one of each conversation, in the order of their ids."""
+        self._stretches: dict[ConversationId, tuple[int, int, int]] = {}
+        leaves: list[bytes] = []
+        for run in runs:
+            hashes = [run.hashes[at : at + HASH_BYTES] for at in range(0, len(run.hashes), HASH_BYTES)]
+            self._stretches[run.conversation] = (run.first, run.first + len(hashes), len(leaves))
+            leaves += hashes
+        self._tree = HashedTree(leaves)
+
+    @property
+    def size(self) -> int:
+        """How many entries the commit brought."""
+        return self._tree.size
+
+    @property
+    def root(self) -> bytes:
+        """The root that the audit log was told of."""
+        return self._tree.root
+
+    def path(self, conversation: ConversationId, seq: int) -> Path:
+        """Return the path of an entry. Raises LookupError for one that the commit did not bring."""
+        first, beyond, place = self._stretches[conversation]
+        if not first <= seq < beyond:
+            raise LookupError(conversation, seq)
+        own = place + seq - first
+        return Path(own, self.size, tuple(self._tree.inclusion_proof(own)))

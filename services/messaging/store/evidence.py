@@ -1,6 +1,7 @@
 """What proves entries, and who took it: rows of one tenant, read and written by its own transactions."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -9,16 +10,17 @@ from libs.db.pool import TenantDatabase
 from libs.events.outbox import append, record_of
 from libs.kernel.clock import Clock
 from libs.kernel.ids import ConversationId, Ids, TenantId
-from services.messaging.domain.commits import Leaf
+from services.messaging.domain.commits import CommitTree, RunOfLeaves
 from services.messaging.domain.entries import ConversationKey, Provenance
-from services.messaging.ports import CommittedEntry, Taking
+from services.messaging.ports import CommittedEntry, KeptEntry, Taking
 from services.messaging.store.log_reader import stored_of
 from services.messaging.store.unavailable import log_unavailable
 
-_COMMITTED = """
-    SELECT e.seq, e.kind, e.message, e.revision, e.actor, e.sent_at, e.members_version, e.subjects,
-           CASE WHEN d.seq IS NULL THEN p.sealed END AS sealed, e.body_commitment IS NOT NULL AS had_body,
-           e.commit, e.metadata_salt, e.metadata_commitment, e.body_commitment, r.source, i.line
+_COLUMNS = """
+           e.seq, e.kind, e.message, e.revision, e.actor, e.sent_at, e.members_version, e.subjects,
+           e.body_commitment IS NOT NULL AS had_body, e.commit, e.metadata_salt, e.metadata_commitment,
+           e.body_commitment, r.source, i.line"""
+_STRETCH = """
       FROM messaging.entry e
       LEFT JOIN messaging.imported_line i
         ON i.tenant = e.tenant AND i.conversation = e.conversation AND i.seq = e.seq
@@ -30,11 +32,21 @@ _COMMITTED = """
      WHERE e.tenant = %s AND e.conversation = %s AND e.seq BETWEEN %s AND %s
      ORDER BY e.seq"""
 
+_COMMITTED = f"SELECT {_COLUMNS}, CASE WHEN d.seq IS NULL THEN p.sealed END AS sealed {_STRETCH}"
+
+_KEPT = f"SELECT {_COLUMNS}, p.sealed, d.seq IS NOT NULL AS hidden, d.destroyed_by {_STRETCH}"
+
+# A leaf is hashed here as `libs.evidence.entry.entry_leaf` does it: a row for each leaf would cost more than
+# all the rest, where a commit brought some hundred entries and one of them is asked for.
 _LEAVES = """
-    SELECT e.commit, e.conversation, e.seq, e.metadata_commitment, e.body_commitment
+    SELECT e.commit, e.conversation, min(e.seq) AS first,
+           string_agg(sha256('\\x00'::bytea || e.metadata_commitment
+                             || coalesce(e.body_commitment, decode(repeat('00', 32), 'hex'))),
+                      ''::bytea ORDER BY e.seq) AS hashes
       FROM messaging.entry e
      WHERE e.tenant = %s AND e.commit = ANY (%s)
-     ORDER BY e.commit, e.conversation, e.seq"""
+     GROUP BY e.commit, e.conversation
+     ORDER BY e.commit, e.conversation"""
 
 _RECORD = """
     INSERT INTO messaging.evidence_taking (tenant, taking, principal, conversation, first_seq, last_seq, at)
@@ -57,18 +69,24 @@ class PostgresEvidence:
                 rows = await tx.fetch_all(_COMMITTED, (*key, first, last))
         return [_committed(row) for row in rows]
 
-    async def leaves(self, tenant: TenantId, commits: Sequence[UUID]) -> dict[UUID, list[Leaf]]:
-        """Return every leaf that each of these commits has in a tenant, in the order of its tree."""
+    async def kept(self, key: ConversationKey, first: int, last: int) -> list[KeptEntry]:
+        """Return the entries from `first` to `last`, in order, hidden ones with what is still there."""
+        with log_unavailable():
+            async with self._database.begin(key.tenant) as tx:
+                rows = await tx.fetch_all(_KEPT, (*key, first, last))
+        return [KeptEntry(_committed(row), row.hidden, row.destroyed_by) for row in rows]
+
+    async def trees(self, tenant: TenantId, commits: Sequence[UUID]) -> dict[UUID, CommitTree]:
+        """Return the tree of each of these commits in a tenant."""
         with log_unavailable():
             async with self._database.begin(tenant) as tx:
                 rows = await tx.fetch_all(_LEAVES, (tenant, list(commits)))
-        found: dict[UUID, list[Leaf]] = {}
-        for row in rows:
-            leaf = Leaf(
-                ConversationId(row.conversation), row.seq, row.metadata_commitment, row.body_commitment
+        return {
+            commit: CommitTree(
+                RunOfLeaves(ConversationId(row.conversation), row.first, row.hashes) for row in of_commit
             )
-            found.setdefault(row.commit, []).append(leaf)
-        return found
+            for commit, of_commit in groupby(rows, lambda row: row.commit)
+        }
 
     async def record(self, taking: Taking) -> None:
         """Keep that evidence was taken, and its fact, in one transaction."""

@@ -10,7 +10,7 @@ from uuid import UUID
 from libs.kernel.ids import ConversationId, TenantId
 from services.messaging.domain.bodies import Payload, unpacked
 from services.messaging.domain.commitments import metadata_of
-from services.messaging.domain.commits import Path, paths_in
+from services.messaging.domain.commits import Path
 from services.messaging.domain.entries import ConversationKey
 from services.messaging.domain.errors import EntryUnproved, KeysUnavailable, StretchRefused
 from services.messaging.ports import Actor, CommittedEntry, Evidence, Keys, Taking
@@ -80,9 +80,10 @@ class TakeEvidence:
         commits = list(dict.fromkeys(entry.commit for entry in committed))
         paths: dict[int, Path] = {}
         for start in range(0, len(commits), _COMMITS_AT_A_TIME):
-            leaves = await self._evidence.leaves(key.tenant, commits[start : start + _COMMITS_AT_A_TIME])
-            for of_commit in leaves.values():
-                paths |= paths_in(of_commit, key.conversation)
+            trees = await self._evidence.trees(key.tenant, commits[start : start + _COMMITS_AT_A_TIME])
+            for entry in committed:
+                if entry.commit in trees:
+                    paths[entry.stored.seq] = trees[entry.commit].path(key.conversation, entry.stored.seq)
         return paths
 
     def _proved(self, key: ConversationKey, entry: CommittedEntry, path: Path) -> ProvedEntry:

@@ -19,11 +19,15 @@ from libs.contracts.internal import (
 )
 from libs.contracts.socket import body_of
 from libs.host.app import create_app
-from libs.kernel.ids import TenantId
+from libs.kernel.clock import SystemClock
+from libs.kernel.ids import SystemIds, TenantId
+from libs.kernel.randomness import SystemRandomness
 from services.messaging.domain.entries import ConversationKey
 from services.messaging.edge.internal import entry_routes
 from services.messaging.edge.problems import PROBLEMS
+from services.messaging.store.evidence import PostgresEvidence
 from services.messaging.store.log_reader import PostgresLogReader
+from services.messaging.usecases.prove import ProveEntries
 from services.messaging.usecases.refer import ReferToEntries
 from tests.integration.messaging.gateways import Gateway
 
@@ -41,7 +45,12 @@ class Peers:
 
 @pytest.fixture
 async def http(one: Gateway) -> AsyncIterator[httpx.AsyncClient]:
-    routes = entry_routes(Peers(), ReferToEntries(PostgresLogReader(one.core.app_database)))
+    database, clock = one.core.app_database, SystemClock()
+    routes = entry_routes(
+        Peers(),
+        ReferToEntries(PostgresLogReader(database)),
+        ProveEntries(PostgresEvidence(database, SystemIds(clock, SystemRandomness()), clock)),
+    )
     app = create_app("messaging", title="Trial", prefix="/x", routers=[routes], problems=PROBLEMS)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://messaging") as client:
         yield client

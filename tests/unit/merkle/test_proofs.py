@@ -10,6 +10,7 @@ from libs.merkle.compact_range import CompactRange
 from libs.merkle.errors import ProofRefused
 from libs.merkle.hashing import EMPTY_ROOT, leaf_hash, node_hash
 from libs.merkle.tree import (
+    HashedTree,
     consistency_proof,
     inclusion_proof,
     inclusion_proofs,
@@ -39,6 +40,21 @@ def root_by_the_book(leaves: list[bytes]) -> bytes:
 @given(st.integers(min_value=0, max_value=300))
 def test_the_root_is_that_of_the_rfc_at_every_size(size: int):
     assert root_of(leaves_of(size)) == root_by_the_book(leaves_of(size))
+
+
+@given(SIZES)
+def test_a_tree_that_is_hashed_once_gives_every_proof_of_its_leaves(size: int):
+    leaves = leaves_of(size)
+    tree = HashedTree(leaves)
+    assert (tree.size, tree.root) == (size, root_of(leaves))
+    for index in range(size):
+        assert tree.inclusion_proof(index) == inclusion_proof(leaves, index)
+    with pytest.raises(IndexError):
+        tree.inclusion_proof(size)
+
+
+def test_a_tree_of_nothing_has_the_empty_root():
+    assert (HashedTree([]).size, HashedTree([]).root) == (0, EMPTY_ROOT)
 
 
 @given(st.integers(min_value=0, max_value=300))
