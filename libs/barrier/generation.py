@@ -19,15 +19,25 @@ async def share_generation(tx: Transaction, schema: str, tenant: TenantId, order
     that two never wait for each other in a circle. Raises GenerationPassed and GenerationUnknown: then
     nothing may be destroyed.
     """
+    current = await share_present_generation(tx, schema, tenant)
+    if current < ordered:
+        raise GenerationUnknown(ordered, current)
+    if current > ordered:
+        raise GenerationPassed(ordered, current)
+
+
+async def share_present_generation(tx: Transaction, schema: str, tenant: TenantId) -> int:
+    """Share the tenant's generation as it stands, to the commit of `tx`, and return it.
+
+    For who ends what was destroyed behind the barrier elsewhere, and by which no hold can be kept any more:
+    he goes on when holds came after, yet none is confirmed here while he does.
+    """
     current = await _shared(tx, schema, tenant)
     if current is None:
         # Without a row there is nothing to share: it is made, and nobody can raise it before the commit.
         await _begin_at_zero(tx, schema, tenant)
         current = await _shared(tx, schema, tenant)
-    if current is None or current < ordered:
-        raise GenerationUnknown(ordered, current or 0)
-    if current > ordered:
-        raise GenerationPassed(ordered, current)
+    return current or 0
 
 
 async def raise_generation(tx: Transaction, schema: str, tenant: TenantId, generation: int) -> bool:

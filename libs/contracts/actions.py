@@ -105,6 +105,11 @@ _ALL = (
     Action("ediscovery.member.added", LEGAL, "somebody may look into a matter from now on"),
     Action("ediscovery.search.made", LEGAL, "somebody searched in a matter"),
     Action("ediscovery.message.viewed", LEGAL, "somebody looked at a message in a matter"),
+    Action(
+        "ediscovery.items.expunged",
+        LEGAL,
+        "the words of items that were destroyed are gone from the files of the index",
+    ),
     Action("ediscovery.access.denied", LEGAL, "acts in eDiscovery were denied, by actor, act and minute"),
 )
 

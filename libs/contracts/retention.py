@@ -176,12 +176,16 @@ class MessagingOrderCompleted(OrderCompleted, frozen=True, kw_only=True):
 
 
 class PayloadsDestroyed(Event, frozen=True, kw_only=True):
-    """The sealed bodies of these entries of a conversation, and the salts within, are gone; entries stay."""
+    """The sealed bodies of these entries of a conversation, and the salts within, are gone; entries stay.
+
+    That was done behind the holds of `generation`: no hold up to it covers them.
+    """
 
     name: ClassVar[str] = "messaging.payloads.destroyed.v1"
     order: UUID
     conversation: UUID
     seqs: tuple[int, ...]
+    generation: int = 0
 
 
 class KeysEmptied(Event, frozen=True, kw_only=True):

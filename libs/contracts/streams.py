@@ -15,9 +15,9 @@ CONSUMERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "keys": ("holds", "audit"),
         "messaging": ("holds", "retention", "ediscovery", "audit"),
         "audit": ("audit",),
-        "ediscovery": ("audit",),
+        "ediscovery": ("holds", "audit"),
         "retention": ("audit", "messaging"),
-        "holds": ("messaging", "keys", "audit"),
+        "holds": ("messaging", "keys", "ediscovery", "audit"),
     }
 )
 """Source service → the services whose cursors its outbox waits for before it drops anything."""

@@ -22,6 +22,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where the streams are: a URL for redis-py."""
     keys_url: str
     identity_url: str
+    holds_url: str
     messaging_url: str
     """Of messaging-relay, which serves messaging's internal routes."""
     service_key: Secret

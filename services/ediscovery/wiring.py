@@ -11,8 +11,12 @@ from redis.asyncio import Redis
 
 from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
 from libs.authz.authorizer import Authorizer
+from libs.barrier.door import SOURCE as HOLDS
+from libs.barrier.door import hold_door
+from libs.contracts.holds import EdiscoveryGenerationConfirmed
 from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase
+from libs.events.effects import ApplyMany
 from libs.events.projector import Projector
 from libs.events.publisher import Publisher
 from libs.host.app import Lifespan, create_app
@@ -91,6 +95,7 @@ class _World:
             "identity": settings.identity_url,
             "keys": settings.keys_url,
             SOURCE: settings.messaging_url,
+            HOLDS: settings.holds_url,
         }
         self.owners = {name: ServiceClient(url, name, signer) for name, url in urls.items()}
         self.signed_in = SignedIn(self.owners["keys"], self.owners["identity"], self.redis, clock)
@@ -114,25 +119,34 @@ class _World:
         self.denials = Denials(clock)
         self.access = Access(Authorizer(POLICIES), self.denials)
         self.tell_denials = TellDenials(self.books, self.denials, self.ids)
-        self.projector = Projector(
-            SERVICE,
-            SOURCE,
-            schema=SERVICE,
-            database=self.projecting,
-            redis=self.redis,
-            apply=index_door(IndexMessages(self.index, self.correspondence), PostgresDueExpunges),
-            fetch_gap=gaps_of(self.owners[SOURCE]),
-            report_cursors=reports_to(self.owners[SOURCE]),
-            clock=clock,
-            metrics=self.metrics,
+        self.projector = self._projector_of(
+            SOURCE, index_door(IndexMessages(self.index, self.correspondence), PostgresDueExpunges)
         )
-        self.expunge = ExpungeDestroyed(self.index, PostgresExpunges(self.projecting))
+        self.holds = self._projector_of(
+            HOLDS, hold_door(SERVICE, EdiscoveryGenerationConfirmed, clock, self.ids)
+        )
+        expunges = PostgresExpunges(self.projecting, clock, self.ids)
+        self.expunge = ExpungeDestroyed(self.index, expunges, clock, self.ids)
         self.retry = RetryWaiting(self.projector, PostgresWaitingTenants(self.projecting, SERVICE, SOURCE))
         self.lag = MeasureLag(
             StreamBacklog(self.owners[SOURCE], cursors_of(self.projecting, SERVICE, SERVICE, SOURCE)),
             IndexSigns(self.metrics),
             clock,
             self.access,
+        )
+
+    def _projector_of(self, source: str, door: ApplyMany) -> Projector:
+        return Projector(
+            SERVICE,
+            source,
+            schema=SERVICE,
+            database=self.projecting,
+            redis=self.redis,
+            apply=door,
+            fetch_gap=gaps_of(self.owners[source]),
+            report_cursors=reports_to(self.owners[source]),
+            clock=self.clock,
+            metrics=self.metrics,
         )
 
     async def measure_lag(self) -> None:
@@ -217,6 +231,7 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
             background.keep(world.publisher.run)
             background.keep(world.signed_in.run)
             background.keep(world.projector.run)
+            background.keep(world.holds.run)
             background.every(lambda: _DENIALS_SECONDS, world.tell_denials)
             background.every(lambda: _LAG_SECONDS, world.measure_lag)
             background.every(lambda: _RETRY_SECONDS, world.retry)

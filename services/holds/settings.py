@@ -18,6 +18,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The same as holds_publisher."""
     redis: Secret
     """Where the streams are: a URL for redis-py."""
+    ediscovery_url: str
     keys_url: str
     identity_url: str
     messaging_url: str

@@ -68,6 +68,7 @@ class _World:
         signer = ServiceTokenSigner(SERVICE, seed, clock, self.ids)
         self.peers = ServiceTokenVerifier(SERVICE, settings.peer_keys, clock)
         urls = {
+            "ediscovery": settings.ediscovery_url,
             "identity": settings.identity_url,
             "keys": settings.keys_url,
             "messaging": settings.messaging_url,

@@ -127,13 +127,15 @@ class OpenSearchIndex:
         await _answered(self._delete, tenant, keys)
         for _ in range(self._patience):
             left = await _answered(self._with_deletions, tenant)
+            if left:
+                await _answered(self._merge, left)
+                left = await _answered(self._with_deletions, tenant)
+            if not left:
+                left = await _answered(self._with_residue, tenant)
             if not left:
                 return
-            await _answered(self._merge, left)
-            if not await _answered(self._with_deletions, tenant):
-                return
             await asyncio.sleep(_PAUSE_SECONDS)
-        raise ExpungeUnfinished(tenant, "deleted documents are still in the segments")
+        raise ExpungeUnfinished(tenant, "words of deleted documents are still in the segments")
 
     async def terms(self, tenant: TenantId) -> Collection[str]:
         """Return the term dictionary as it lies in the segments."""
@@ -221,18 +223,27 @@ class OpenSearchIndex:
         An aggregation that also counts zero goes through the dictionary, and so finds the terms of deleted
         documents; a page that is full may be cut, and then there are too few pages.
         """
+        return set(self._standing_of_terms(_months_of(tenant)))
+
+    def _with_residue(self, tenant: TenantId) -> list[str]:
+        """Return the indexes whose dictionary has a term that stands in no document."""
+        listed = self._client.indices.get(index=_months_of(tenant), params=_SEARCHED)
+        return [index for index in sorted(listed) if not all(self._standing_of_terms(index).values())]
+
+    def _standing_of_terms(self, index: str) -> dict[str, int]:
+        """Return the dictionary: each term with the number of documents in which it stands."""
         pages = 1
-        while (found := self._terms_in_pages(tenant, pages)) is None:
+        while (found := self._terms_in_pages(index, pages)) is None:
             pages *= 4
         return found
 
-    def _terms_in_pages(self, tenant: TenantId, pages: int) -> set[str] | None:
-        found: set[str] = set()
+    def _terms_in_pages(self, index: str, pages: int) -> dict[str, int] | None:
+        found: dict[str, int] = {}
         for page in range(pages):
             one_page = {"partition": page, "num_partitions": pages}
             asked = {"field": "tokens", "size": _TERMS, "min_doc_count": 0, "include": one_page}
             answer = self._client.search(
-                index=_months_of(tenant),
+                index=index,
                 body={"size": 0, "aggs": {"terms": {"terms": asked}}},
                 params=_SEARCHED,
             )
@@ -240,7 +251,7 @@ class OpenSearchIndex:
             buckets = answer.get("aggregations", {}).get("terms", {}).get("buckets", [])
             if len(buckets) == _TERMS:
                 return None
-            found.update(bucket["key"] for bucket in buckets)
+            found.update({bucket["key"]: bucket["doc_count"] for bucket in buckets})
         return found
 
     def _drop(self, tenant: TenantId) -> None:

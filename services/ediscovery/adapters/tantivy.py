@@ -135,6 +135,8 @@ class TantivyIndex:
                 await self._rewrite(stored, month)
             if left := await _answered(stored.months_with_deletions):
                 raise ExpungeUnfinished(tenant, f"deleted documents are still in the files of {left}")
+            if left := await _answered(stored.months_with_residue):
+                raise ExpungeUnfinished(tenant, f"words of no document are still in the files of {left}")
 
     async def terms(self, tenant: TenantId) -> Collection[str]:
         """Return the term dictionary as it lies in the files."""
@@ -226,6 +228,9 @@ class _Tenant:
     def months_with_deletions(self) -> list[str]:
         return [name for name in self._months() if self._month(name).has_deletions()]
 
+    def months_with_residue(self) -> list[str]:
+        return [name for name in self._months() if self._month(name).has_residue()]
+
     def keys_of(self, month: str) -> list[DocumentKey]:
         return self._month(month).keys()
 
@@ -295,6 +300,7 @@ class _Month:
         self.path = path
         self._schema = _schema()
         self._index = tantivy.Index(self._schema, str(path))
+        self._looked_through = b""
 
     def apply(self, batches: Sequence["_Batch"]) -> None:
         """Make changes and note the cursors in one commit; what this month knows already is left out."""
@@ -353,6 +359,24 @@ class _Month:
         """
         listed = json.loads((self.path / "meta.json").read_bytes())
         return any(segment["deletes"] for segment in listed["segments"])
+
+    def has_residue(self) -> bool:
+        """Say whether the term dictionary, as it lies in the files, has a word of no document that is left.
+
+        Segments are written once: a month whose list of them is the one that was looked through before
+        still has none.
+        """
+        listed = (self.path / "meta.json").read_bytes()
+        if self._looked_through != listed:
+            if any(not self._stands(term) for term in self.terms()):
+                return True
+            self._looked_through = listed
+        return False
+
+    def _stands(self, term: str) -> bool:
+        searcher = self._index.searcher()
+        found = searcher.search(tantivy.Query.term_query(self._schema, "tokens", term), 1, count=False)
+        return bool(found.hits)
 
     def search(self, query: Query, limit: int, after: Standing | None) -> list[Hit]:
         """Return the first hits after a standing.

@@ -38,6 +38,13 @@ class ExpungeUnfinished(DomainError):
 
 
 @dataclass(eq=False)
+class ExpungesStopped(DomainError):
+    """A change of the tenant's holds is parked: no word vanishes until it is replayed."""
+
+    tenant: TenantId
+
+
+@dataclass(eq=False)
 class NotFound(DomainError):
     """There is no such thing, or none that this person may know of."""
 

@@ -3,6 +3,7 @@
 from libs.host.problems import ProblemRow, ProblemTable
 from services.ediscovery.domain.errors import (
     CorrespondenceUnavailable,
+    ExpungesStopped,
     ExpungeUnfinished,
     IndexUnavailable,
     KeyRefused,
@@ -36,6 +37,12 @@ PROBLEMS: ProblemTable = {
     IndexUnavailable: ProblemRow(503, "urn:problem:index-unavailable", "The search engine does not answer"),
     ExpungeUnfinished: ProblemRow(
         503, "urn:problem:expunge-unfinished", "The search engine still holds what was to be destroyed"
+    ),
+    ExpungesStopped: ProblemRow(
+        503,
+        "urn:problem:holds-parked",
+        "A change of holds could not be taken in",
+        "nothing is destroyed until it is replayed",
     ),
     OutOfOrder: ProblemRow(500, "urn:problem:internal", "Internal error"),
 }

@@ -11,7 +11,7 @@ from libs.events.records import StreamRecord
 from libs.kernel.ids import ConversationId
 from services.ediscovery.domain.documents import DocumentKey
 from services.ediscovery.domain.errors import CorrespondenceUnavailable, IndexUnavailable
-from services.ediscovery.ports.expunges import DueExpunges
+from services.ediscovery.ports.expunges import Destruction, DueExpunges
 from services.ediscovery.usecases.index import Committed, IndexMessages
 
 SOURCE: Final = "messaging"
@@ -38,8 +38,8 @@ def index_door(index: IndexMessages, due_in: Callable[[Transaction], DueExpunges
         except (CorrespondenceUnavailable, IndexUnavailable) as error:
             raise IndexWaits(type(error).__name__) from error
         for each in committed:
-            if each.gone:
-                await due_in(tx).add(each.tenant, each.gone)
+            if each.by is not None:
+                await due_in(tx).add(each.tenant, each.by, each.gone)
 
     return apply
 
@@ -49,12 +49,14 @@ def _committed_of(record: StreamRecord) -> Committed | None:
         return None
     keys: tuple[DocumentKey, ...] = ()
     gone: tuple[DocumentKey, ...] = ()
+    by: Destruction | None = None
     match decode(record.body)[1]:
         case EntriesCommitted(conversation=conversation, entries=entries):
             seqs = [each.seq for each in entries if each.kind == _MESSAGE]
             keys = tuple(DocumentKey(ConversationId(conversation), seq) for seq in seqs)
-        case PayloadsDestroyed(conversation=conversation, seqs=destroyed):
+        case PayloadsDestroyed(order=order, conversation=conversation, seqs=destroyed, generation=generation):
             gone = tuple(DocumentKey(ConversationId(conversation), seq) for seq in destroyed)
+            by = Destruction(order, generation)
     if not keys and not gone:
         return None
-    return Committed(record.tenant, f"{SOURCE}/{record.part}", record.position, keys, gone)
+    return Committed(record.tenant, f"{SOURCE}/{record.part}", record.position, keys, gone, by)

@@ -14,6 +14,9 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
         "ediscovery.message.viewed": (
             "SELECT tenant, count(*) AS acts FROM ediscovery.message_viewed GROUP BY tenant"
         ),
+        "ediscovery.items.expunged": (
+            "SELECT tenant, count(*) AS acts FROM ediscovery.expunged GROUP BY tenant"
+        ),
         "ediscovery.access.denied": "SELECT tenant, count(*) AS acts FROM ediscovery.denial GROUP BY tenant",
     }
 )

@@ -5,14 +5,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 from uuid import UUID
 
-from libs.contracts.events import Event
 from libs.db.pool import TenantDatabase, Transaction
-from libs.events.outbox import append, record_of
+from libs.events.outbox import append
 from libs.kernel.clock import Clock
 from libs.kernel.denials import Denial
 from libs.kernel.ids import ConversationId, Ids, PrincipalId, TenantId
 from services.ediscovery.domain.matters import Bounds, Matter
 from services.ediscovery.ports.books import Member, MessageViewed, Outgoing, SearchMade
+from services.ediscovery.store.outgoing import records_of
 
 SCHEMA: Final = "ediscovery"
 
@@ -116,13 +116,7 @@ class PostgresBook:
 
     async def publish(self, events: Sequence[Outgoing]) -> None:
         """Append events to the outbox: the last statement. Raises TypeError for what is none."""
-        records = []
-        for event in events:
-            if not isinstance(event, Event):
-                msg = "only events of the contracts are published"
-                raise TypeError(msg)
-            records.append(record_of(event, self._tenant, self._ids, self._clock))
-        await append(self._tx, SCHEMA, records)
+        await append(self._tx, SCHEMA, records_of(events, self._tenant, self._ids, self._clock))
 
 
 class PostgresBooks:

@@ -10,19 +10,24 @@ from libs.kernel.ids import TenantId
 from services.ediscovery.domain.documents import Change, Cursor, DocumentKey, Put, Removal
 from services.ediscovery.domain.texts import INDEXING
 from services.ediscovery.ports.correspondence import Correspondence
+from services.ediscovery.ports.expunges import Destruction
 from services.ediscovery.ports.index import SearchIndex
 
 TENANTS_AT_A_TIME: Final = 8
 
 
 class Committed(NamedTuple):
-    """Messages that one event, at `position` of `stream`, tells of: that came to be, or that are `gone`."""
+    """Messages that one event, at `position` of `stream`, tells of: that came to be, or that are `gone`.
+
+    Those are gone `by` an order.
+    """
 
     tenant: TenantId
     stream: str
     position: int
     keys: tuple[DocumentKey, ...]
     gone: tuple[DocumentKey, ...] = ()
+    by: Destruction | None = None
 
 
 @dataclass(frozen=True, slots=True)

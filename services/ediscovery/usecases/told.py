@@ -8,11 +8,13 @@ from libs.contracts.facts import Actor, EdiscoveryFact, Entity, Run
 from libs.kernel.denials import Denial
 from services.ediscovery.domain.matters import Matter
 from services.ediscovery.ports.books import Member, MessageViewed, SearchMade
+from services.ediscovery.ports.expunges import ItemsExpunged
 
 MATTER_MADE: Final = "ediscovery.matter.made"
 MEMBER_ADDED: Final = "ediscovery.member.added"
 SEARCH_MADE: Final = "ediscovery.search.made"
 MESSAGE_VIEWED: Final = "ediscovery.message.viewed"
+ITEMS_EXPUNGED: Final = "ediscovery.items.expunged"
 ACCESS_DENIED: Final = "ediscovery.access.denied"
 MOST_NAMED: Final = 100
 """Custodians, and conversations, that one fact names; beyond that it says how many there are."""
@@ -69,6 +71,20 @@ def fact_of_view(viewed: MessageViewed) -> EdiscoveryFact:
         matter=viewed.matter,
         entities=(_matter(viewed.matter), Entity(kind="conversation", id=str(key.conversation))),
         runs=(Run(conversation=key.conversation, first=key.seq, last=key.seq),),
+    )
+
+
+def fact_of_expunge(expunged: ItemsExpunged) -> EdiscoveryFact:
+    """Return the fact that the words of destroyed items are gone."""
+    return EdiscoveryFact(
+        act=expunged.act,
+        action=ITEMS_EXPUNGED,
+        actor=Actor(kind="service", name="ediscovery"),
+        at=expunged.at,
+        entities=(
+            Entity(kind="disposition-order", id=str(expunged.order)),
+            Entity(kind="expunged-count", id=str(expunged.items)),
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from libs.kernel.framing import framed
 from libs.kernel.ids import PrincipalId, TenantId
 from services.holds.domain.errors import HoldRefused
 
-EXECUTORS: Final = ("keys", "messaging")
+EXECUTORS: Final = ("ediscovery", "keys", "messaging")
 """Who destroys, and therefore confirms: a hold is in force when the slowest of them has."""
 MOST_NAMED: Final = 1000
 """Custodians, and conversations, that one hold may name."""

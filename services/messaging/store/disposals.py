@@ -238,7 +238,12 @@ class PostgresRun:
             seqs[each.place.conversation].append(each.place.seq)
         return [
             _record(
-                PayloadsDestroyed(order=self._issued.order, conversation=name, seqs=tuple(own)),
+                PayloadsDestroyed(
+                    order=self._issued.order,
+                    conversation=name,
+                    seqs=tuple(own),
+                    generation=self._issued.generation or 0,
+                ),
                 self._tenant,
                 name,
                 self._ids,

@@ -16,6 +16,7 @@ from libs.barrier.generation import share_generation
 from libs.contracts.cloudevents import Event
 from libs.contracts.events import decode, encode
 from libs.contracts.holds import (
+    EdiscoveryGenerationConfirmed,
     GenerationConfirmed,
     HoldPlaced,
     HoldReleased,
@@ -32,6 +33,7 @@ from tests.support.engines import ServiceDatabase
 EXECUTORS: Final[dict[str, type[GenerationConfirmed]]] = {
     "messaging": MessagingGenerationConfirmed,
     "keys": KeysGenerationConfirmed,
+    "ediscovery": EdiscoveryGenerationConfirmed,
 }
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

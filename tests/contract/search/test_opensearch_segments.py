@@ -42,6 +42,18 @@ async def test_an_expunge_that_merges_nothing_is_noticed(
 
 
 @pytest.mark.engine("opensearch")
+@pytest.mark.planted
+async def test_an_expunge_that_only_deletes_is_noticed_by_the_dictionary_alone(
+    in_opensearch: OpenSearchIndex, opensearch: OpenSearch, tenant: TenantId
+):
+    await in_opensearch.apply(tenant, puts([SECRET, OTHER]), Cursor(STREAM, 2))
+    forgetful = OpenSearchIndex(opensearch, patience=2)
+    believes = patch.object(forgetful, "_with_deletions", return_value=[])
+    with believes, pytest.raises(ExpungeUnfinished):
+        await forgetful.expunge(tenant, [SECRET.key])
+
+
+@pytest.mark.engine("opensearch")
 async def test_a_dictionary_of_many_pages_is_read_to_its_end(
     in_opensearch: OpenSearchIndex, tenant: TenantId
 ):

@@ -60,6 +60,20 @@ async def test_an_expunge_that_writes_nothing_anew_is_noticed(index: TantivyInde
     assert "canaryword" not in await index.terms(tenant)
 
 
+@pytest.mark.planted
+async def test_an_expunge_that_only_deletes_is_noticed_by_the_dictionary_alone(
+    index: TantivyIndex, tenant: TenantId
+):
+    async def nothing(*_: object) -> None:
+        pass
+
+    believes = patch.object(tantivy._Month, "has_deletions", lambda _: False)
+    with patch.object(index, "_rewrite", nothing), believes, pytest.raises(ExpungeUnfinished):
+        await index.expunge(tenant, [SECRET.key])
+    await index.expunge(tenant, [SECRET.key])
+    assert await index.terms(tenant) == {"other"}
+
+
 async def test_no_file_is_left_in_which_the_term_could_stand(
     index: TantivyIndex, tenant: TenantId, folder: Path
 ):

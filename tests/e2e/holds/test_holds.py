@@ -94,7 +94,7 @@ async def test_a_hold_is_in_force_within_seconds(court: Court):
     assert all(each["confirmed_at"] for each in shown["executors"])
 
 
-@pytest.mark.parametrize("executor", ["keys", "messaging"])
+@pytest.mark.parametrize("executor", ["ediscovery", "keys", "messaging"])
 async def test_an_executor_that_stands_still_keeps_a_hold_from_being_in_force(court: Court, executor: str):
     await court.comes_to(await court.place(), "in-force")
     process = {"messaging": "messaging-relay"}.get(executor, executor)
@@ -118,7 +118,7 @@ async def test_an_executor_that_stands_still_keeps_a_hold_from_being_in_force(co
     await court.comes_to(placed, "in-force")
 
 
-@pytest.mark.parametrize("victim", ["holds", "messaging-relay", "keys", "valkey"])
+@pytest.mark.parametrize("victim", ["holds", "messaging-relay", "keys", "ediscovery", "valkey"])
 async def test_a_hold_comes_into_force_whoever_was_killed(court: Court, victim: str):
     placed = await court.place()
     court.platform.wait_for_restart(victim, court.platform.kill(victim))

@@ -37,7 +37,7 @@ async def test_a_hold_is_shown_as_it_was_placed(town: Town) -> None:
     assert (placed["custodians"], placed["conversations"]) == ([custodian], [conversation])
     assert (placed["since"], placed["until"]) == ("2026-01-01T00:00:00Z", "2026-04-01T00:00:00Z")
     assert (placed["reason"], placed["matter"], placed["silent"]) == (SECRET, matter, True)
-    assert (placed["generation"], placed["missing"]) == (1, ["keys", "messaging"])
+    assert (placed["generation"], placed["missing"]) == (1, ["ediscovery", "keys", "messaging"])
     for reader in (COUNSEL, COMPLIANCE, AUDITOR):
         assert await town.shown(reader, placed["hold"]) == placed
         assert (await town.get(reader, "/holds")).json() == {"holds": [placed], "next": None}

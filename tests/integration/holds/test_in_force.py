@@ -14,6 +14,7 @@ from libs.contracts.holds import MessagingGenerationConfirmed
 from libs.db.pool import Transaction
 from libs.events.outbox import append, record_of
 from libs.kernel.ids import TenantId
+from services.holds.domain.holds import EXECUTORS
 from services.holds.ports.register import Confirmed
 from services.holds.store.confirmations import PostgresConfirmations
 from services.holds.usecases.confirm import confirm
@@ -34,10 +35,11 @@ def gauge_of(town: Town, name: str, executor: str) -> float:
 async def test_a_hold_is_in_force_when_the_slowest_has_confirmed_it(town: Town) -> None:
     hold = (await town.placed(COUNSEL, everything=True))["hold"]
     town.clock.advance(1)
-    await town.execute("messaging")
+    await town.execute("messaging", "ediscovery")
     waiting = await town.shown(COUNSEL, hold)
     assert (waiting["state"], waiting["missing"], waiting["in_force_at"]) == ("placed", ["keys"], None)
     assert waiting["executors"] == [
+        {"executor": "ediscovery", "confirmed_at": "2026-11-24T12:00:01Z"},
         {"executor": "keys", "confirmed_at": None},
         {"executor": "messaging", "confirmed_at": "2026-11-24T12:00:01Z"},
     ]
@@ -49,6 +51,7 @@ async def test_a_hold_is_in_force_when_the_slowest_has_confirmed_it(town: Town) 
     assert (await town.get(COUNSEL, "/generation")).json() == {
         "generation": 1,
         "executors": [
+            {"executor": "ediscovery", "generation": 1, "confirmed_at": "2026-11-24T12:00:01Z"},
             {"executor": "keys", "generation": 1, "confirmed_at": "2026-11-24T12:00:02Z"},
             {"executor": "messaging", "generation": 1, "confirmed_at": "2026-11-24T12:00:01Z"},
         ],
@@ -71,10 +74,11 @@ async def test_an_executor_that_is_down_is_shown_loudly(town: Town) -> None:
 
 async def test_confirmations_of_a_later_generation_confirm_the_earlier_ones(town: Town) -> None:
     holds = [(await town.placed(COUNSEL, custodians=[uuid4()]))["hold"] for _ in range(3)]
-    await town.execute("messaging")
-    await town.execute("keys")
+    for executor in EXECUTORS:
+        await town.execute(executor)
     assert {(await town.shown(COUNSEL, hold))["state"] for hold in holds} == {"in-force"}
     assert town.holds.rows("SELECT executor, generation FROM holds.confirmation ORDER BY executor") == [
+        ("ediscovery", 3),
         ("keys", 3),
         ("messaging", 3),
     ]
@@ -91,7 +95,7 @@ class Unlocked(PostgresConfirmations):
 
 
 async def confirmed_at_once(town: Town, kind: type[PostgresConfirmations]) -> str:
-    """Return the state of a hold that both executors confirm in transactions that overlap."""
+    """Return the state of a hold that its last two executors confirm in transactions that overlap."""
     hold = (await town.placed(COUNSEL, everything=True))["hold"]
 
     async def take_in(tx: Transaction, executor: str) -> None:
@@ -103,6 +107,8 @@ async def confirmed_at_once(town: Town, kind: type[PostgresConfirmations]) -> st
             await take_in(tx, "keys")
             began.set()
 
+    async with town.holds.projecting.begin() as tx:
+        await take_in(tx, "ediscovery")
     began = asyncio.Event()
     async with town.holds.projecting.begin() as tx:
         await take_in(tx, "messaging")
@@ -132,7 +138,7 @@ async def test_a_hold_that_is_released_before_it_was_in_force_never_is(town: Tow
     assert "holds.hold.in-force" not in {fact.action for fact in town.facts()}
 
 
-@pytest.mark.parametrize("name", ["keys", "messaging"])
+@pytest.mark.parametrize("name", EXECUTORS)
 async def test_an_executor_destroys_nothing_by_an_order_from_before_the_hold(town: Town, name: str) -> None:
     hold = (await town.placed(COUNSEL, everything=True))["hold"]
     await town.execute()

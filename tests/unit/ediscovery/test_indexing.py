@@ -18,12 +18,12 @@ from libs.kernel.clock import ManualClock
 from libs.kernel.denials import Denials
 from libs.kernel.ids import ConversationId, MessageId, PrincipalId, TenantId
 from services.ediscovery.domain.documents import DocumentKey
-from services.ediscovery.domain.errors import CorrespondenceUnavailable, ExpungeUnfinished, KeyRefused
+from services.ediscovery.domain.errors import CorrespondenceUnavailable, KeyRefused
 from services.ediscovery.domain.query import Scope, Term
 from services.ediscovery.domain.texts import INDEXING, Purpose, Text
 from services.ediscovery.edge.stream import index_door
+from services.ediscovery.ports.expunges import Destruction
 from services.ediscovery.usecases.access import Access
-from services.ediscovery.usecases.expunge import ExpungeDestroyed
 from services.ediscovery.usecases.index import Committed, IndexMessages
 from services.ediscovery.usecases.lag import MeasureLag
 from tests.contract.search.reference import OracleIndex
@@ -59,10 +59,10 @@ class NoDue:
     """Notes what is due where a test can see it."""
 
     tx: Transaction
-    noted: ClassVar[list[tuple[TenantId, tuple[DocumentKey, ...]]]] = []
+    noted: ClassVar[list[tuple[TenantId, Destruction, tuple[DocumentKey, ...]]]] = []
 
-    async def add(self, tenant: TenantId, keys: Collection[DocumentKey]) -> None:
-        self.noted.append((tenant, tuple(keys)))
+    async def add(self, tenant: TenantId, by: Destruction, keys: Collection[DocumentKey]) -> None:
+        self.noted.append((tenant, by, tuple(keys)))
 
 
 def said(talk: Talk, seq: int, text: str | None, position: int, tenant: TenantId = TENANT) -> Committed:
@@ -128,40 +128,11 @@ async def test_what_was_destroyed_is_found_no_more_and_its_words_are_due() -> No
     index, talk = OracleIndex(), Talk({(TENANT, DocumentKey(PLANS, seq)): "zebra" for seq in (1, 2)})
     door = index_door(IndexMessages(index, talk), NoDue)
     await door(NO_TX, [record_of(4, "message_created", "message_created")])
-    event = PayloadsDestroyed(order=uuid4(), conversation=PLANS, seqs=(2,))
+    event = PayloadsDestroyed(order=uuid4(), conversation=PLANS, seqs=(2,), generation=4)
     gone = StreamRecord(7, 5, TENANT, event.name, encode(event, id=uuid4(), time=NOON, tenant=TENANT))
     await door(NO_TX, [gone])
     assert await seqs(index, "zebra") == [1]
-    assert NoDue.noted.pop() == (TENANT, (DocumentKey(PLANS, 2),))
-
-
-class Listed:
-    """What is due, of two tenants."""
-
-    def __init__(self) -> None:
-        self.rows = {TENANT: [DocumentKey(PLANS, 1)], OTHER: [DocumentKey(PLANS, 2)]}
-
-    async def tenants(self) -> list[TenantId]:
-        return [tenant for tenant, keys in self.rows.items() if keys]
-
-    async def due(self, tenant: TenantId, limit: int) -> list[DocumentKey]:
-        return self.rows[tenant][:limit]
-
-    async def done(self, tenant: TenantId, keys: Collection[DocumentKey]) -> None:
-        self.rows[tenant] = [key for key in self.rows[tenant] if key not in keys]
-
-
-async def test_what_cannot_vanish_yet_stays_due_and_hinders_nobody() -> None:
-    class Stuck(OracleIndex):
-        async def expunge(self, tenant: TenantId, keys: Collection[DocumentKey]) -> None:
-            if tenant == TENANT:
-                raise ExpungeUnfinished(tenant, "a test")
-            await super().expunge(tenant, keys)
-
-    listed = Listed()
-    with pytest.raises(ExpungeUnfinished):
-        await ExpungeDestroyed(Stuck(), listed)()
-    assert await listed.tenants() == [TENANT]
+    assert NoDue.noted.pop() == (TENANT, Destruction(event.order, 4), (DocumentKey(PLANS, 2),))
 
 
 async def test_a_peer_that_is_away_is_waited_for_and_a_refused_key_parks_its_tenant() -> None:

@@ -18,5 +18,6 @@ def test_every_refusal_has_a_row():
         errors.NameUnknown,
         errors.IndexUnavailable,
         errors.ExpungeUnfinished,
+        errors.ExpungesStopped,
     }
     assert uncovered(PROBLEMS, "services.ediscovery.") == []
