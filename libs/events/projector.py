@@ -16,7 +16,7 @@ from libs.events.cancellation import stop_if_cancelled
 from libs.events.effects import WORLD_AWAY, ApplyMany, EffectFailed, apply_records
 from libs.events.errors import ReplayFailed
 from libs.events.projection import ProjectionRows
-from libs.events.records import Cursors, StreamItem, StreamRecord
+from libs.events.records import Cursors, Passage, StreamItem, StreamRecord
 from libs.events.reporter import CursorReporter, ReportCursors
 from libs.events.signs import ConsumerSigns
 from libs.events.stream_reader import FetchGap, StreamReader
@@ -28,6 +28,8 @@ TRIES = 3
 WAIT_SECONDS = 1.0
 RETRY_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 1.0
+GATHER_SECONDS = 0.01  # a publisher fills one partition after the other, and the first wakes who waits
+PASSED_SECONDS = 1.0  # how long a cursor may wait to move over what another lane has
 _RECORDS_A_TRANSACTION = 500
 _BEHIND_PARKED = "follows a parked event"
 
@@ -64,7 +66,10 @@ class Projector:
         self._reporter = CursorReporter(name, report_cursors, self._signs)
         self._apply = apply
         self._parts = frozenset(parts)
-        self._cursors: Cursors = {}
+        self._clock = clock
+        self._cursors: Cursors = {}  # as they are committed
+        self._passed: dict[int, Passage] = {}  # what lies behind them that is nothing to us
+        self._settle_at = 0.0
 
     async def run(self) -> None:
         """Project until cancelled; outages of PostgreSQL, Redis and the owner are waited out."""
@@ -81,6 +86,7 @@ class Projector:
         taken = 0
         while newly := await self._round(wait_seconds=0):
             taken += newly
+        await self._settle()
         await self._reporter.report(dict(self._cursors))
         return taken
 
@@ -101,7 +107,9 @@ class Projector:
             try:
                 if not self._cursors:
                     await self._load()
-                await self._round(WAIT_SECONDS)
+                moved = await self._round(WAIT_SECONDS)
+                if self._clock.monotonic() >= self._settle_at:
+                    await self._settle()
             except WORLD_AWAY as error:
                 self._signs.waits_for("redis" if isinstance(error, RedisError) else "postgresql", error)
                 self._cursors = {}
@@ -110,20 +118,53 @@ class Projector:
             else:
                 self._signs.goes_on()
                 pause = RETRY_SECONDS
+                if 0 < moved < _RECORDS_A_TRANSACTION:
+                    await asyncio.sleep(GATHER_SECONDS)
 
     async def _load(self) -> None:
         async with self._database.begin() as tx:
             await self._rows.begin_at_zero(tx)
             cursors = await self._rows.cursors(tx)
         self._cursors = {part: cursor for part, cursor in cursors.items() if part in self._parts}
+        self._passed = {}
 
     async def _reported_cursors(self) -> Cursors:
         return dict(self._cursors)
 
     async def _round(self, wait_seconds: float) -> int:
-        """Read once, take in what came, and return by how many positions the cursors moved."""
-        batch = await self._reader.read(self._cursors, wait_seconds)
-        items = [item for part in sorted(batch) for item in batch[part]]
+        """Read once, take in what came, and return by how many positions it goes on.
+
+        Where nothing came but what is passed over, nothing is written yet: a busy lane would have the
+        readers of the other one move their cursors all the time.
+        """
+        batch = await self._reader.read(self._ahead(), wait_seconds)
+        passed = sum(self._pass(part, items) for part, items in batch.items() if not _has_records(items))
+        items: list[StreamItem] = []
+        for part in sorted(part for part in batch if _has_records(batch[part])):
+            if part in self._passed:
+                items.append(self._passed.pop(part))
+            items += batch[part]
+        return passed + await self._take_in_all(items)
+
+    async def _settle(self) -> None:
+        """Commit the cursors of the partitions in which something was passed over."""
+        self._settle_at = self._clock.monotonic() + PASSED_SECONDS
+        passed, self._passed = self._passed, {}
+        await self._take_in_all([passed[part] for part in sorted(passed)])
+
+    def _ahead(self) -> Cursors:
+        """Return from where on to read: behind the cursors, and behind what was passed over."""
+        return self._cursors | {part: passage.position for part, passage in self._passed.items()}
+
+    def _pass(self, part: int, passages: Sequence[StreamItem]) -> int:
+        """Note that these lie behind the cursor, and return by how many positions they lead on."""
+        before = self._passed.get(part)
+        begun = self._cursors[part] if before is None else before.position
+        first = passages[0].first if before is None else before.first
+        self._passed[part] = Passage(part, first, passages[-1].position)
+        return passages[-1].position - begun
+
+    async def _take_in_all(self, items: Sequence[StreamItem]) -> int:
         taken = 0
         for start in range(0, len(items), _RECORDS_A_TRANSACTION):
             taken += await self._take_in(items[start : start + _RECORDS_A_TRANSACTION])
@@ -185,6 +226,10 @@ class Projector:
                     raise ReplayFailed(tenant, record.part, record.position, failure.reason) from failure
                 await self._rows.unpark(tx, record)
         return bool(records)
+
+
+def _has_records(items: Sequence[StreamItem]) -> bool:
+    return any(isinstance(item, StreamRecord) for item in items)
 
 
 def in_turn(items: Sequence[StreamItem], cursors: Cursors) -> tuple[list[StreamRecord], Cursors]:
