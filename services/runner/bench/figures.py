@@ -1,5 +1,8 @@
 """A figure: what was measured, against what, and whether the goal holds."""
 
+import math
+from collections.abc import Sequence
+
 import msgspec
 
 
@@ -49,6 +52,11 @@ def figure_of(
         goal=goal,
         holds=holds,
     )
+
+
+def percentile_of(values: Sequence[float], percent: float) -> float:
+    """Return the smallest value that at least so many percent of them do not exceed: one that was seen."""
+    return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
 
 
 def in_words(figure: Figure) -> str:

@@ -14,7 +14,7 @@ from libs.client.state import Shown
 from libs.kernel.clock import SystemClock
 from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
-from services.runner.demo.people import make_tenant, provision, sign_in_codes
+from services.runner.demo.people import Tenant, make_tenant, provision, sign_in_codes
 from services.runner.demo.script import person_of
 from services.runner.peers import Operator
 
@@ -58,6 +58,34 @@ class Senders:
             await device.send(conversation, BODY)
             latencies.append(clock() - began)
 
+    async def paced(self, a_second: float, seconds: float) -> Round:
+        """Send for so long at a steady rate, all sockets in turn; who is late does not make up for it."""
+        started = self._clock.monotonic()
+        pause = len(self._devices) / a_second
+        latencies: list[float] = []
+        await asyncio.gather(
+            *(
+                self._send_paced(started + number / a_second, pause, started + seconds, number, latencies)
+                for number in range(len(self._devices))
+            )
+        )
+        return Round(latencies, len(latencies) / (self._clock.monotonic() - started))
+
+    async def _send_paced(
+        self, due: float, pause: float, until: float, number: int, latencies: list[float]
+    ) -> None:
+        clock = self._clock.monotonic
+        while due < until:
+            await asyncio.sleep(max(0.0, due - clock()))
+            began = clock()
+            await self._devices[number].send(self._conversations[number], BODY)
+            latencies.append(clock() - began)
+            due = max(due + pause, clock())
+
+    async def say(self, number: int, text: str) -> None:
+        """Send one text from a socket, and return with its ack."""
+        await self._devices[number].send(self._conversations[number], text)
+
     async def close(self) -> None:
         """Close every socket."""
         await asyncio.gather(*(device.close() for device in self._devices))
@@ -70,10 +98,17 @@ async def prepared_senders(
 
     With several gateways, pairs are together at one and apart at two in turn.
     """
+    name = f"bench-{SystemIds(SystemClock(), SystemRandomness()).uuid7().hex[-12:]}"
+    return await senders_in(make_tenant(Operator(facts), name, "Measurement"), facts, http, gateways)
+
+
+async def senders_in(
+    tenant: Tenant, facts: Mapping[str, Any], http: httpx.AsyncClient, gateways: Sequence[str]
+) -> Senders:
+    """Bring the people and conversations into a tenant that stands, and put them on line at `gateways`."""
     clock, randomness = SystemClock(), SystemRandomness()
     ids = SystemIds(clock, randomness)
     operator = Operator(facts)
-    tenant = make_tenant(operator, f"bench-{ids.uuid7().hex[-12:]}", "Measurement")
     people = [person_of(number) for number in range(SOCKETS)]
     principals = await provision(http, facts["origin"], tenant, people, lambda _: None)
     codes = sign_in_codes(operator, tenant, principals)

@@ -14,11 +14,15 @@ _REASON = "What was said before there was this platform"
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """What came of an import, by its report: lines that there were, that came, and that were refused."""
+    """What came of an import, by its report: lines that there were, that came, and that were refused.
+
+    Bringing them took `seconds`.
+    """
 
     lines: int
     imported: int
     refused: int
+    seconds: float
 
 
 async def bring_the_rest(officials: Officials, path: Path, people: Mapping[str, UUID]) -> Imported:
@@ -34,4 +38,4 @@ async def bring_the_rest(officials: Officials, path: Path, people: Mapping[str, 
     if run is None:
         raise RunnerError(f"the import is {done['state']}, though it was approved")
     report = done["report"]
-    return Imported(plan.lines, int(report["imported"]), int(report["refusals"]))
+    return Imported(plan.lines, int(report["imported"]), int(report["refusals"]), run.seconds)
