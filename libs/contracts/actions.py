@@ -46,6 +46,8 @@ _ALL = (
     Action("keys.dek.created", OPERATIONS, "a data key was made for a conversation's epoch"),
     Action("keys.dek.unwrapped", OPERATIONS, "data keys were given to a service for an act that it names"),
     Action("keys.dek.unwrapped-for-matter", LEGAL, "data keys were given to a service for a legal matter"),
+    Action("keys.dek.retired", LEGAL, "a data key seals nothing more: something under it was destroyed"),
+    Action("keys.dek.shredded", LEGAL, "a data key was destroyed: nothing was sealed under it any more"),
     Action(
         "keys.fingerprint-key.obtained", OPERATIONS, "the tenant's fingerprint key was given to a service"
     ),

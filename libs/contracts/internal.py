@@ -94,6 +94,17 @@ class UnwrapDeks(Wire, frozen=True, kw_only=True):
     act: str
 
 
+class RetireDeks(Wire, frozen=True, kw_only=True):
+    """POST /internal/deks/retire: what these DEKs are for is sealed under the next generation from now on.
+
+    They still open what they sealed. `order` is the order of disposition for whose sake they are closed.
+    """
+
+    tenant: UUID
+    order: UUID
+    deks: Annotated[tuple[UUID, ...], msgspec.Meta(max_length=BATCH_LIMIT)]
+
+
 class ObtainFingerprintKey(Wire, frozen=True, kw_only=True):
     """POST /internal/fingerprint-keys/obtain."""
 

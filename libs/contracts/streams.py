@@ -12,8 +12,8 @@ PARTITIONS = 64
 CONSUMERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "identity": ("messaging", "holds", "audit"),
-        "keys": ("holds", "audit"),
-        "messaging": ("holds", "retention", "ediscovery", "audit"),
+        "keys": ("holds", "messaging", "audit"),
+        "messaging": ("holds", "keys", "retention", "ediscovery", "audit"),
         "audit": ("audit",),
         "ediscovery": ("holds", "audit"),
         "retention": ("audit", "messaging"),

@@ -31,19 +31,26 @@ from services.keys.edge.http import PREFIX, public_routes
 from services.keys.edge.internal import dek_routes, signing_key_routes
 from services.keys.edge.operator import operator_routes
 from services.keys.edge.problems import PROBLEMS
+from services.keys.edge.stream import shred_door
 from services.keys.settings import Settings
 from services.keys.store.acts import ACTS
 from services.keys.store.keystore import PostgresKeystore
+from services.keys.store.shredding import shredding_in
+from services.keys.store.wiping import PostgresWiping
 from services.keys.usecases.lease_signing_key import LeaseSigningKey
 from services.keys.usecases.obtain_deks import ObtainDeks
 from services.keys.usecases.obtain_fingerprint_key import ObtainFingerprintKey
 from services.keys.usecases.publish_token_keys import PublishTokenKeys
 from services.keys.usecases.publish_trust import PublishTrust
+from services.keys.usecases.retire_deks import RetireDeks
 from services.keys.usecases.rotate_signing_key import RotateSigningKey
 from services.keys.usecases.sealing import SealedSigningKeys
+from services.keys.usecases.shred import WipeShredded
 from services.keys.usecases.unwrap_deks import UnwrapDeks
 
 SERVICE: Final = "keys"
+EMPTIES: Final = "messaging"
+"""Who says under which keys nothing is left."""
 
 
 def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
@@ -56,9 +63,12 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
     database = TenantDatabase(settings.database, SERVICE)
     publishing = CrossingDatabase(settings.database_publisher, f"{SERVICE}-publisher", by_key=True)
     projecting = CrossingDatabase(settings.database_projector, f"{SERVICE}-projector", 2, by_key=True)
+    shredding = CrossingDatabase(settings.database_shredder, f"{SERVICE}-shredder", 3, by_key=True)
     redis = Redis.from_url(settings.redis.reveal())
     seed = base64.b64decode(settings.service_key.reveal(), validate=True)
-    holds = ServiceClient(settings.holds_url, SOURCE, ServiceTokenSigner(SERVICE, seed, clock, ids))
+    signer = ServiceTokenSigner(SERVICE, seed, clock, ids)
+    holds = ServiceClient(settings.holds_url, SOURCE, signer)
+    messaging = ServiceClient(settings.messaging_url, EMPTIES, signer)
     vault = TransitVault(_vault_access_of(settings), clock, metrics)
     keystore = PostgresKeystore(database, clock, ids, tracing)
     publisher = Publisher(
@@ -78,6 +88,22 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         metrics=metrics,
     )
 
+    shredder = Projector(
+        SERVICE,
+        EMPTIES,
+        schema=SERVICE,
+        database=shredding,
+        redis=redis,
+        apply=shred_door(
+            lambda tx: shredding_in(tx, clock, ids), clock, timedelta(days=settings.backup_days)
+        ),
+        fetch_gap=gaps_of(messaging),
+        report_cursors=reports_to(messaging),
+        clock=clock,
+        metrics=metrics,
+    )
+    wipe = WipeShredded(PostgresWiping(shredding, clock))
+
     obtain_deks = ObtainDeks(keystore, vault, ids, randomness)
     lifetime = timedelta(days=settings.signing_key_days)
     sealed = SealedSigningKeys(vault, randomness, public_key_of, lifetime)
@@ -90,7 +116,13 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         prefix=PREFIX,
         routers=[
             public_routes(PublishTokenKeys(keystore, clock), PublishTrust(keystore), settings.instance),
-            dek_routes(verifier, obtain_deks, UnwrapDeks(keystore, vault), ObtainFingerprintKey(obtain_deks)),
+            dek_routes(
+                verifier,
+                obtain_deks,
+                UnwrapDeks(keystore, vault),
+                ObtainFingerprintKey(obtain_deks),
+                RetireDeks(keystore),
+            ),
             signing_key_routes(verifier, lease),
             operator_routes(verifier, RotateSigningKey(keystore, sealed, clock)),
             acts_routes(SERVICE, publishing, verifier, ACTS),
@@ -98,15 +130,16 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         ],
         problems=PROBLEMS,
         lifespan=_lifespan(
-            (database, publishing, projecting),
-            (redis.aclose, holds.close, vault.close),
-            (publisher.run, projector.run),
+            (database, publishing, projecting, shredding),
+            (redis.aclose, holds.close, messaging.close, vault.close),
+            (publisher.run, projector.run, shredder.run),
+            lambda: background.every(lambda: settings.wipe_seconds, wipe),
             background,
         ),
         readiness={
             "database": keystore.answers,
             "vault": vault.answers,
-            "publisher and projector": background.runs,
+            "publisher and projectors": background.runs,
         },
         metrics=metrics,
         tracing=tracing,
@@ -121,9 +154,10 @@ def _lifespan(
     pools: Sequence[TenantDatabase | CrossingDatabase],
     closing: Sequence[Callable[[], Awaitable[None]]],
     steady: Sequence[Run],
+    begin_rounds: Callable[[], None],
     background: Background,
 ) -> Lifespan:
-    """Return what happens around serving: connect, run what is `steady`, let go in reverse order."""
+    """Return what happens around serving: connect, run what is `steady` and what comes round, let go."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -136,6 +170,7 @@ def _lifespan(
             await stack.enter_async_context(background)
             for run in steady:
                 background.keep(run)
+            begin_rounds()
             yield
 
     return lifespan

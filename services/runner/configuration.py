@@ -65,7 +65,9 @@ def settings_of(deployment: Deployment) -> dict[str, dict[str, Value]]:
         "keys": {
             **common("keys"),
             "database_projector": deployment.role_dsn("keys_projector").reveal(),
+            "database_shredder": deployment.role_dsn("keys_shredder").reveal(),
             "holds_url": layout.address("holds"),
+            "messaging_url": layout.address("messaging-relay"),
             "vault_url": deployment.engines.openbao.address,
             "vault_role_id": kept.vault_role_id,
             "vault_secret_id": kept.vault_secret_id,

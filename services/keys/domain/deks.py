@@ -40,13 +40,18 @@ class DekWish:
 
 @dataclass(frozen=True, slots=True)
 class Dek:
-    """A data key as it is stored: wrapped, as the vault's text `vault:v<version>:…`."""
+    """A data key as it is stored: wrapped, as the vault's text `vault:v<version>:…`.
+
+    A `retired` one opens what it sealed, and seals nothing more; a shredded one is retired, and its text
+    is empty.
+    """
 
     dek: DekId
     scope: DekScope
     generation: int
     kek: str
     wrapped: str
+    retired: bool = False
 
     @property
     def kek_version(self) -> int:
@@ -136,7 +141,7 @@ def binding_of(dek: DekId, scope: DekScope, generation: int) -> bytes:
 
 def serves(dek: Dek | None, wish: DekWish) -> bool:
     """Say whether the scope's newest key can be handed out for this wish."""
-    return dek is not None and dek.dek != wish.exhausted
+    return dek is not None and not dek.retired and dek.dek != wish.exhausted
 
 
 def generation_after(dek: Dek | None) -> int:

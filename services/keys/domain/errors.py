@@ -45,6 +45,19 @@ class InvalidAccess(DomainError):
 
 
 @dataclass(eq=False)
+class DeksUnknown(DomainError):
+    """Keys were called emptied that the tenant never had: whoever says that is wrong about more."""
+
+    tenant: TenantId
+    count: int
+
+
+@dataclass(eq=False)
+class WipingPutOff(DomainError):
+    """Somebody reads the keys for long; the bytes of shredded ones are wiped later."""
+
+
+@dataclass(eq=False)
 class KeysContended(DomainError):
     """Others kept making the same keys at the same moment; the caller asks again."""
 

@@ -17,6 +17,7 @@ from services.keys.domain.signing import Use
 from services.keys.usecases.lease_signing_key import LeaseSigningKey
 from services.keys.usecases.obtain_deks import ObtainDeks
 from services.keys.usecases.obtain_fingerprint_key import ObtainFingerprintKey
+from services.keys.usecases.retire_deks import RetireDeks
 from services.keys.usecases.unwrap_deks import UnwrapDeks
 
 _SEALS_MESSAGES: Final = ("messaging",)
@@ -36,8 +37,9 @@ def dek_routes(
     obtain: ObtainDeks,
     unwrap: UnwrapDeks,
     obtain_fingerprint: ObtainFingerprintKey,
+    retire: RetireDeks,
 ) -> APIRouter:
-    """Return the routes of data keys: messaging seals and opens, eDiscovery only opens."""
+    """Return the routes of data keys: messaging seals, opens and retires, eDiscovery only opens."""
     router = APIRouter(prefix="/internal", include_in_schema=False)
     caller = require_service(verifier, _SEALS_MESSAGES)
     opener = require_service(verifier, _OPENS_MESSAGES)
@@ -63,6 +65,15 @@ def dek_routes(
         answers = await unwrap(references, access)
         items = zip(references, answers, strict=True)
         return _secret(wire.KeysOf(items=tuple(_dek_key_of(answer, named.dek) for named, answer in items)))
+
+    @router.post("/deks/retire")
+    async def retire_deks(
+        service: Annotated[str, Depends(caller)],
+        request: Annotated[wire.RetireDeks, Depends(wire_body(wire.RetireDeks))],
+    ) -> Response:
+        deks = [DekId(dek) for dek in request.deks]
+        await retire(TenantId(request.tenant), deks, request.order, service)
+        return wire_response(wire.Done())
 
     @router.post("/fingerprint-keys/obtain")
     async def obtain_fingerprint_key(

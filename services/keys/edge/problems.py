@@ -6,12 +6,14 @@ from libs.db.errors import DatabaseUnavailable, RoleTooPowerful, TransactionAbor
 from libs.host.problems import ProblemRow, ProblemTable
 from services.keys.domain.errors import (
     BatchTooLarge,
+    DeksUnknown,
     InvalidAccess,
     InvalidScope,
     KekUnavailable,
     KeysContended,
     SigningKeyRefused,
     VaultUnavailable,
+    WipingPutOff,
 )
 
 _UNAVAILABLE: Final = ProblemRow(
@@ -32,6 +34,8 @@ PROBLEMS: Final[ProblemTable] = {
     DatabaseUnavailable: _UNAVAILABLE,
     KekUnavailable: _KEY_UNAVAILABLE,
     SigningKeyRefused: _KEY_UNAVAILABLE,
+    DeksUnknown: _INTERNAL,
+    WipingPutOff: _UNAVAILABLE,
     InvalidScope: _INVALID,
     InvalidAccess: _INVALID,
     BatchTooLarge: ProblemRow(422, _INVALID.type, _INVALID.title, "at most {limit} keys at once"),

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from libs.kernel.ids import DekId, TenantId
 from services.keys.domain.access import Access
@@ -31,11 +32,15 @@ class TenantKeys(Protocol):
         ...
 
     async def deks_named(self, deks: Collection[DekId]) -> dict[DekId, Dek]:
-        """Return the tenant's keys of these names; those of other tenants do not exist here."""
+        """Return the tenant's keys of these names; those of others, and shredded ones, do not exist."""
         ...
 
     async def add_deks(self, deks: Sequence[Dek], access: Access) -> set[DekId]:
         """Keep new keys and return those that were kept: another may have made the same generation first."""
+        ...
+
+    async def retire_deks(self, deks: Sequence[Dek], order: UUID, service: str) -> None:
+        """Let keys seal nothing more, for the sake of an order; those that are retired stay as they are."""
         ...
 
     async def record_access(self, deks: Sequence[Dek], access: Access) -> None:

@@ -16,6 +16,10 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
         "keys.dek.created": (
             "SELECT tenant, count(*) AS acts FROM keys.dek WHERE NOT predates_audit GROUP BY tenant"
         ),
+        "keys.dek.retired": "SELECT tenant, count(*) AS acts FROM keys.dek_retirement GROUP BY tenant",
+        "keys.dek.shredded": (
+            "SELECT tenant, count(*) AS acts FROM keys.dek WHERE shredded_at IS NOT NULL GROUP BY tenant"
+        ),
         "keys.dek.unwrapped": (
             "SELECT tenant, count(*) AS acts FROM keys.key_access"
             " WHERE action = 'keys.dek.unwrapped' GROUP BY tenant"

@@ -9,7 +9,7 @@ from uuid import UUID
 from libs.contracts.facts import Actor, Entity, KeysFact
 from libs.kernel.ids import DekId
 from services.keys.domain.access import Access, Given
-from services.keys.domain.deks import Dek, has_conversation
+from services.keys.domain.deks import Dek, DekScope, has_conversation
 from services.keys.domain.signing import Initiator, Lease, SigningKey
 
 MOST_DEKS_NAMED: Final = 100
@@ -49,6 +49,33 @@ def dek_created(dek: Dek, access: Access, at: datetime) -> KeysFact:
         actor=_asking(access),
         at=at,
         entities=tuple(_parts_of(dek)),
+    )
+
+
+def dek_retired(act: UUID, dek: Dek, order: UUID, service: str, at: datetime) -> KeysFact:
+    """Return the fact that a data key seals nothing more, for the sake of an order of disposition."""
+    return KeysFact(
+        act=act,
+        action="keys.dek.retired",
+        actor=Actor(kind="service", name=service),
+        at=at,
+        entities=(Entity(kind="order", id=str(order)), *_parts_of(dek)),
+    )
+
+
+def dek_shredded(act: UUID, dek: DekId, scope: DekScope, order: UUID, at: datetime) -> KeysFact:
+    """Return the fact that a data key was destroyed, by an order of disposition."""
+    return KeysFact(
+        act=act,
+        action="keys.dek.shredded",
+        actor=_INITIATORS[Initiator.KEYS],
+        at=at,
+        entities=(
+            Entity(kind="order", id=str(order)),
+            Entity(kind="dek", id=str(dek)),
+            Entity(kind="epoch", id=scope.epoch),
+            Entity(kind="conversation", id=str(scope.conversation)),
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
+from uuid import UUID
 
 from libs.contracts.events import PLATFORM_TENANT, DekCreated, DekUnwrapped, KekCreated
 from libs.db.pool import Row, TenantDatabase, Transaction
@@ -24,15 +25,27 @@ _ADD_KEK = """
 
 _NEWEST_DEKS = """
     SELECT DISTINCT ON (d.conversation, d.epoch)
-           d.dek, d.conversation, d.epoch, d.generation, d.kek, d.wrapped
+           d.dek, d.conversation, d.epoch, d.generation, d.kek, coalesce(d.wrapped, '') AS wrapped,
+           d.wrapped IS NULL OR r.dek IS NOT NULL AS retired
       FROM unnest(%s::uuid[], %s::text[]) AS wanted (conversation, epoch)
       JOIN keys.dek d ON d.tenant = %s AND d.conversation = wanted.conversation AND d.epoch = wanted.epoch
+      LEFT JOIN keys.dek_retirement r ON r.tenant = d.tenant AND r.dek = d.dek
      ORDER BY d.conversation, d.epoch, d.generation DESC
 """
 
 _DEKS_NAMED = """
-    SELECT d.dek, d.conversation, d.epoch, d.generation, d.kek, d.wrapped
-      FROM keys.dek d WHERE d.tenant = %s AND d.dek = ANY (%s::uuid[])
+    SELECT d.dek, d.conversation, d.epoch, d.generation, d.kek, d.wrapped, r.dek IS NOT NULL AS retired
+      FROM keys.dek d
+      LEFT JOIN keys.dek_retirement r ON r.tenant = d.tenant AND r.dek = d.dek
+     WHERE d.tenant = %s AND d.dek = ANY (%s::uuid[]) AND d.wrapped IS NOT NULL
+"""
+
+_RETIRE = """
+    INSERT INTO keys.dek_retirement (tenant, dek, retirement, order_id, service, at)
+    SELECT %s, k.dek, k.retirement, %s, %s, %s
+      FROM unnest(%s::uuid[], %s::uuid[]) AS k (dek, retirement) ORDER BY k.dek
+    ON CONFLICT (tenant, dek) DO NOTHING
+    RETURNING dek, retirement
 """
 
 # Sorted by the unique key: two writers of the same keys wait for each other in one order, never in a circle.
@@ -87,7 +100,7 @@ class PostgresTenantKeys:
         return {dek.scope: dek for dek in map(self._dek_of, rows)}
 
     async def deks_named(self, deks: Collection[DekId]) -> dict[DekId, Dek]:
-        """Return the tenant's keys of these names; those of other tenants do not exist here."""
+        """Return the tenant's keys of these names; those of others, and shredded ones, do not exist."""
         rows = await self._tx.fetch_all(_DEKS_NAMED, (self._tenant, list(deks)))
         return {dek.dek: dek for dek in map(self._dek_of, rows)}
 
@@ -117,6 +130,15 @@ class PostgresTenantKeys:
                 self._outgoing.tell(facts.dek_created(dek, access, now))
         return kept
 
+    async def retire_deks(self, deks: Sequence[Dek], order: UUID, service: str) -> None:
+        """Let keys seal nothing more, for the sake of an order; those that are retired stay as they are."""
+        now, named = self._clock.now(), {dek.dek: dek for dek in deks}
+        retirements = [self._ids.uuid7() for _ in named]
+        row = (self._tenant, order, service, now, list(named), retirements)
+        for kept in await self._tx.fetch_all(_RETIRE, row):
+            fact = facts.dek_retired(kept.retirement, named[DekId(kept.dek)], order, service, now)
+            self._outgoing.tell(fact)
+
     async def record_access(self, deks: Sequence[Dek], access: Access) -> None:
         """Write the entry of the key-access log that names `deks`; none, when nothing was handed out.
 
@@ -138,7 +160,7 @@ class PostgresTenantKeys:
 
     def _dek_of(self, row: Row) -> Dek:
         scope = DekScope(self._tenant, ConversationId(row.conversation), row.epoch)
-        return Dek(DekId(row.dek), scope, row.generation, row.kek, row.wrapped)
+        return Dek(DekId(row.dek), scope, row.generation, row.kek, row.wrapped, row.retired)
 
 
 class PostgresKeystore:
