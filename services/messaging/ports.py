@@ -21,6 +21,7 @@ from services.messaging.domain.entries import (
     EntryKind,
     Provenance,
 )
+from services.messaging.domain.epochs import Month
 from services.messaging.domain.imports import Batch, Part, Person, RefusedLine, Wanted
 from services.messaging.domain.log import Head, KnownSend
 from services.messaging.domain.membership import Standing
@@ -471,6 +472,114 @@ class ImportWriter(Protocol):
 
         A batch that came before makes nothing new. Raises BatchOutOfOrder, or LogUnavailable.
         """
+        ...
+
+
+class Closing(NamedTuple):
+    """A data key to be closed, with the conversation and month whose bodies it seals."""
+
+    dek: DekId
+    conversation: ConversationId
+    month: Month
+
+
+class Retired(NamedTuple):
+    """A closing whose key hands out its successor, since when, and whether what is brought there is whole.
+
+    `brought` is True where an import brought it and is finished, False where one is not, None elsewhere.
+    """
+
+    closing: Closing
+    at: datetime
+    brought: bool | None
+
+
+class Survivor(NamedTuple):
+    """A body that is still sealed under a key that is being closed."""
+
+    seq: int
+    sent_at: datetime
+    message: MessageId
+    revision: int
+    sealed: bytes
+
+
+class Closings(Protocol):
+    """The keys to be closed for one order after another. Everything raises LogUnavailable."""
+
+    async def waiting(self) -> list[tuple[TenantId, UUID]]:
+        """Return the orders that are over, and of which a key is to be closed and not stated empty."""
+        ...
+
+    async def unretired(self, tenant: TenantId, order: UUID, most: int) -> list[DekId]:
+        """Return keys of an order that the key service was not asked to retire yet."""
+        ...
+
+    async def note_retired(self, tenant: TenantId, order: UUID, deks: Sequence[DekId]) -> None:
+        """Keep that the key service hands them out no more."""
+        ...
+
+    async def unfenced(self, tenant: TenantId, order: UUID, most: int) -> list[Retired]:
+        """Return retired keys, the oldest first, under which the database still takes payloads."""
+        ...
+
+    async def fence(self, tenant: TenantId, order: UUID, deks: Sequence[DekId]) -> None:
+        """From the commit on, let the database refuse payloads that come under these keys."""
+        ...
+
+    async def filled(self, tenant: TenantId, order: UUID, most: int) -> list[Closing]:
+        """Return fenced keys under which there are survivors."""
+        ...
+
+    async def survivors(self, tenant: TenantId, closing: Closing, after: int, most: int) -> list[Survivor]:
+        """Return what is still sealed under a key, behind the `seq` `after`, in order."""
+        ...
+
+    async def replace(self, tenant: TenantId, closing: Closing, dek: DekId, anew: Sequence[Survivor]) -> int:
+        """Put records of the key `dek` in the places of the old ones, where these still are; count them.
+
+        Raises KeyClosed, when that key was closed meanwhile, and DispositionsStopped, while an event of the
+        tenant is parked.
+        """
+        ...
+
+    async def state_empty(self, tenant: TenantId, order: UUID, most: int) -> int:
+        """State behind the holds that stand here which fenced keys have nothing left; return how many.
+
+        Raises DispositionsStopped, while an event of the tenant is parked.
+        """
+        ...
+
+
+class StatedClosings(Protocol):
+    """What becomes of keys that were stated empty, within the transaction of a projector."""
+
+    async def note_shredded(self, tenant: TenantId, order: UUID, deks: Sequence[DekId], at: datetime) -> None:
+        """Keep that the keys are gone: nothing is left to do for them."""
+        ...
+
+    async def state_again(
+        self,
+        tenant: TenantId,
+        order: UUID,
+        deks: Sequence[DekId],
+        generation: int,
+        now: datetime,
+        later: datetime,
+    ) -> None:
+        """Let them be stated empty again behind `generation`; at `later` if that was known when stated."""
+        ...
+
+
+class ClosingKeys(Protocol):
+    """The keys of closings, by the key service. Everything raises KeysUnavailable."""
+
+    async def retire(self, tenant: TenantId, order: UUID, deks: Sequence[DekId]) -> None:
+        """Let what these keys are for be sealed under their successors; they open on."""
+        ...
+
+    async def pair(self, tenant: TenantId, order: UUID, closing: Closing) -> tuple[BodyKey, BodyKey]:
+        """Return a key that is being closed, to open by, and its successor, to seal by."""
         ...
 
 

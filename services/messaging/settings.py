@@ -20,6 +20,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The same as messaging_projector."""
     database_disposer: Secret
     """The same as messaging_disposer, which destroys by approved orders."""
+    database_closer: Secret
+    """The same as messaging_closer, which seals survivors anew and says which keys are empty."""
     database_publisher: Secret
     """The same as messaging_publisher."""
     redis: Secret

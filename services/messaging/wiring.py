@@ -4,7 +4,7 @@ import base64
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +43,7 @@ from libs.kernel.denials import Denials
 from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
 from libs.telemetry.metrics import Metrics
+from services.messaging.adapters.closing_keys import KeyServiceClosingKeys
 from services.messaging.adapters.keys import KeyServiceKeys
 from services.messaging.adapters.live import RedisLive
 from services.messaging.edge import http, imports
@@ -50,11 +51,12 @@ from services.messaging.edge.destroyed import destroyed_routes
 from services.messaging.edge.internal import entry_routes
 from services.messaging.edge.problems import PROBLEMS
 from services.messaging.edge.socket import Socket
-from services.messaging.edge.stream import directory_door, order_door
+from services.messaging.edge.stream import closing_door, directory_door, order_door
 from services.messaging.edge.ws import SocketEdge
 from services.messaging.settings import Settings
 from services.messaging.store.acts import ACTS
 from services.messaging.store.approvals import PostgresRequests
+from services.messaging.store.closings import PostgresClosings, PostgresStatedClosings
 from services.messaging.store.denials import PostgresDenials
 from services.messaging.store.destroyed import PostgresDestroyed
 from services.messaging.store.disposals import PostgresDispositionRuns
@@ -70,6 +72,7 @@ from services.messaging.store.months import PostgresMonths
 from services.messaging.store.principals import PostgresPrincipals
 from services.messaging.usecases.access import Access
 from services.messaging.usecases.approve import Approve
+from services.messaging.usecases.close import CLOSE_SECONDS, CloseKeys
 from services.messaging.usecases.commit import GroupCommit, SpreadCommit
 from services.messaging.usecases.converse import Converse
 from services.messaging.usecases.deliver import Deliver
@@ -266,7 +269,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
 
 
 def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
-    """Return the relay: it publishes, projects the directory and the holds, and answers dispositions."""
+    """Return the relay: it publishes, projects, answers and carries out dispositions, closes data keys."""
     clock = clock or SystemClock()
     ids = SystemIds(clock, SystemRandomness())
     metrics = Metrics("messaging-relay")
@@ -283,6 +286,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
         "identity": one_by_one(directory_door(PostgresPrincipals)),
         SOURCE: hold_door(SERVICE, MessagingGenerationConfirmed, clock, ids),
         "retention": one_by_one(order_door(PostgresReceivedOrders, clock)),
+        "keys": one_by_one(closing_door(PostgresStatedClosings, clock)),
     }
     projectors = [
         Projector(
@@ -304,6 +308,13 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
     answer_orders = AnswerOrders(PostgresDispositionOrders(projecting, reading, clock, ids))
     disposing = CrossingDatabase(settings.database_disposer, "messaging-disposer", by_key=True)
     carry_out = CarryOut(PostgresDispositionRuns(disposing, clock, ids))
+    closing = CrossingDatabase(settings.database_closer, "messaging-closer", by_key=True)
+    close_keys = CloseKeys(
+        PostgresClosings(closing, clock, ids),
+        KeyServiceClosingKeys(owners["keys"], SystemRandomness()),
+        clock,
+        timedelta(seconds=settings.dek_cache_seconds),
+    )
 
     async def housekeeping() -> None:
         await publisher.keep_days()
@@ -312,7 +323,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for pool in (publishing, projecting, reading, disposing):
+            for pool in (publishing, projecting, reading, disposing, closing):
                 await pool.open()
                 stack.push_async_callback(pool.close)
             for owner in owners.values():
@@ -325,6 +336,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
             background.every(lambda: _HOUSEKEEPING_SECONDS, housekeeping)
             background.every(lambda: ANSWER_SECONDS, answer_orders)
             background.every(lambda: RUN_SECONDS, carry_out)
+            background.every(lambda: CLOSE_SECONDS, close_keys)
             yield
 
     return create_app(
@@ -382,6 +394,7 @@ def _owners_of(settings: Settings) -> dict[str, str]:
         "identity": settings.identity_url,
         SOURCE: settings.holds_url,
         "retention": settings.retention_url,
+        "keys": settings.keys_url,
     }
 
 

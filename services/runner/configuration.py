@@ -78,6 +78,7 @@ def settings_of(deployment: Deployment) -> dict[str, dict[str, Value]]:
             "listen": layout.address("messaging-relay"),
             "database_writer": deployment.role_dsn("messaging_writer").reveal(),
             "database_projector": deployment.role_dsn("messaging_projector").reveal(),
+            "database_closer": deployment.role_dsn("messaging_closer").reveal(),
             "database_disposer": deployment.role_dsn("messaging_disposer").reveal(),
             "holds_url": layout.address("holds"),
             "retention_url": layout.address("retention"),

@@ -24,6 +24,7 @@ CROSSING = {
     "services/identity/store/acts.py": ("identity_publisher", "acts are counted tenant by tenant"),
     "services/keys/store/acts.py": ("keys_publisher", "acts are counted tenant by tenant"),
     "services/keys/store/wiping.py": ("keys_shredder", "one table has the keys of all tenants"),
+    "services/messaging/store/waiting_closings.py": ("messaging_closer", "keys are closed in every tenant"),
     "services/messaging/store/waiting_orders.py": ("messaging_projector", "orders wait in every tenant"),
     "services/retention/store/acts.py": ("retention_publisher", "acts are counted tenant by tenant"),
     "services/messaging/store/acts.py": ("messaging_publisher", "acts are counted tenant by tenant"),

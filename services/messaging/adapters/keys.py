@@ -27,11 +27,14 @@ from libs.kernel.errors import DomainError
 from libs.kernel.ids import ConversationId, DekId, MessageId, TenantId
 from libs.kernel.randomness import Randomness
 from services.messaging.domain.entries import ConversationKey
-from services.messaging.domain.errors import KeysUnavailable
+from services.messaging.domain.epochs import epoch_of
+from services.messaging.domain.errors import KeyGone, KeysUnavailable
 
 _SEAL = "seal"
 _DELIVER = "deliver"
 _FIELD = "payload"
+_SHREDDED = "not-found"
+"""What the key service says of a key that is gone."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -236,7 +239,7 @@ class KeyServiceKeys:
 
 
 def _epoch_of(key: ConversationKey, sent_at: datetime) -> _Epoch:
-    return _Epoch(key.tenant, key.conversation, f"{sent_at.year:04}-{sent_at.month:02}")
+    return _Epoch(key.tenant, key.conversation, epoch_of(sent_at))
 
 
 def _settle(future: "asyncio.Future[V]", answer: V | Exception) -> None:
@@ -251,5 +254,5 @@ def _settle(future: "asyncio.Future[V]", answer: V | Exception) -> None:
 def _sealing_key_of(item: DekKey) -> SealingKey | DomainError:
     """Return the key, or the error of this one item: a tenant whose key is gone goes dark alone."""
     if item.dek is None or item.key is None:
-        return KeysUnavailable()
+        return KeyGone() if item.problem == _SHREDDED else KeysUnavailable()
     return SealingKey(DekId(item.dek), item.key)

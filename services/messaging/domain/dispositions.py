@@ -107,12 +107,13 @@ class Planned(NamedTuple):
 
 
 class RunCounts(NamedTuple):
-    """What a run has done: items hidden, destroyed and spared, and the bytes of what was destroyed."""
+    """What a run has done: items hidden, destroyed and spared, bytes of what was destroyed, its data keys."""
 
     hidden: int
     destroyed: int
     spared: int
     bytes: int
+    deks: int
 
 
 class Why(NamedTuple):

@@ -91,6 +91,25 @@ class KeysUnavailable(DomainError):
 
 
 @dataclass(eq=False)
+class KeyGone(KeysUnavailable):
+    """The key that a record names is shredded: what survived was sealed anew, and is to be read again."""
+
+
+@dataclass(eq=False)
+class KeyClosed(DomainError):
+    """What was sealed came too late: its key is closed. Nothing was stored, and the send may be repeated."""
+
+    retry_after_seconds: float = 1.0
+
+
+@dataclass(eq=False)
+class SealingDiffers(DomainError):
+    """A record that was sealed anew does not say what the old one says: the old one stays."""
+
+    seq: int
+
+
+@dataclass(eq=False)
 class LogUnavailable(DomainError):
     """The log cannot be written or read now; repeating the same client id is safe."""
 

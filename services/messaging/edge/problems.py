@@ -18,12 +18,15 @@ from services.messaging.domain.errors import (
     ImportNotFound,
     ImportRefused,
     ImportUnfinished,
+    KeyClosed,
+    KeyGone,
     KeysUnavailable,
     LogUnavailable,
     MarkRefused,
     NotPermitted,
     Overloaded,
     ParticipantUnknown,
+    SealingDiffers,
     SizeRefused,
     StretchRefused,
 )
@@ -92,6 +95,11 @@ PROBLEMS: ProblemTable = {
     KeysUnavailable: ProblemRow(
         503, "urn:problem:key-service-unavailable", "Messages cannot be sealed or opened now"
     ),
+    KeyGone: ProblemRow(
+        503, "urn:problem:key-service-unavailable", "Messages were sealed anew at this moment; read again"
+    ),
+    KeyClosed: ProblemRow(503, "urn:problem:key-service-unavailable", "A new key is needed first"),
+    SealingDiffers: ProblemRow(500, "urn:problem:record-refused", "A stored message does not open"),
     LogUnavailable: ProblemRow(503, "urn:problem:log-unavailable", "The message log cannot be reached now"),
     Overloaded: ProblemRow(503, "urn:problem:overloaded", "Too many messages wait; send it again shortly"),
     KeyExhausted: ProblemRow(503, "urn:problem:key-service-unavailable", "A new key is needed first"),

@@ -36,7 +36,9 @@ _MESSAGING: Final = Actor(kind="service", name="messaging")
 _FIRST: Final = UUID(int=0)
 
 _OPEN: Final = """
-    SELECT o.body, o.begun_at, o.reached_conversation, o.reached_seq, o.hidden, o.destroyed, o.spared, o.bytes
+    SELECT o.body, o.begun_at, o.reached_conversation, o.reached_seq, o.hidden, o.destroyed, o.spared,
+           o.bytes, (SELECT count(*) FROM messaging.closing c
+                      WHERE c.tenant = o.tenant AND c.order_id = o.order_id) AS deks
       FROM messaging.disposition_order o
      WHERE o.tenant = %s AND o.order_id = %s AND o.completed_at IS NULL FOR UPDATE SKIP LOCKED"""
 _PARKED: Final = "SELECT FROM messaging.parked p WHERE p.tenant = %s LIMIT 1"
@@ -71,8 +73,15 @@ _DESTROY: Final = """
             AS k (conversation, seq, sent_at, due_at, destroy_at, voice, source, version)
          WHERE p.tenant = %(tenant)s AND p.conversation = k.conversation AND p.seq = k.seq
            AND p.sent_at = k.sent_at
-        RETURNING p.conversation, p.seq, p.dek, octet_length(p.sealed) AS bytes,
+        RETURNING p.conversation, p.seq, p.sent_at, p.dek, octet_length(p.sealed) AS bytes,
                   k.due_at, k.destroy_at, k.voice, k.source, k.version
+    ), noted AS (
+        INSERT INTO messaging.closing (tenant, order_id, dek, conversation, since, until, noted_at)
+        SELECT DISTINCT %(tenant)s::uuid, %(order)s::uuid, g.dek, g.conversation,
+               date_trunc('month', g.sent_at, 'UTC'),
+               date_trunc('month', g.sent_at, 'UTC') + interval '1 month', %(now)s::timestamptz
+          FROM gone g
+        ON CONFLICT (tenant, order_id, dek) DO NOTHING
     )
     UPDATE messaging.disposed d
        SET destroyed_by = %(order)s, destroyed_at = %(now)s, dek = g.dek, bytes = g.bytes,
@@ -106,7 +115,7 @@ class PostgresRun:
         self._issued = msgspec.json.decode(row.body, type=DispositionOrderIssued)
         self.order: OrderedDisposition = self._issued
         self.begun = row.begun_at is not None
-        self.counts = RunCounts(row.hidden, row.destroyed, row.spared, row.bytes)
+        self.counts = RunCounts(row.hidden, row.destroyed, row.spared, row.bytes, row.deks)
         self._reached = Place(row.reached_conversation or _FIRST, row.reached_seq or 0)
         self._tx = tx
         self._tenant = tenant
@@ -208,7 +217,7 @@ class PostgresRun:
         await append(self._tx, _SCHEMA, records)
 
     async def _destroy(self, batch: Disposals) -> int:
-        """Remove payloads and keep why, in one statement, and what tells a repeated send; return how many."""
+        """Remove payloads, keep why and which keys to close, forget repeated sends; return how many."""
         items, why = batch.destroyed, batch.why
         conversations, seqs = _columns(items)
         gone = await self._tx.execute(

@@ -21,7 +21,7 @@ from services.messaging.ports import Keys, Live, LiveBatch, LiveEntry, LogReader
 from services.messaging.usecases.commit import Pending
 from services.messaging.usecases.entries import (
     NotAtHand,
-    open_stored,
+    read_opened,
     shown_from_commit,
     shown_from_record,
 )
@@ -318,12 +318,12 @@ class Deliver:
     ) -> None:
         """Send the log from `after` to `until` in pages, none before the last one has left."""
         while after < until:
-            stored = await self._reader.entries(key, after, until, min(socket.limit, PAGE_ENTRIES))
-            if not stored:
+            limit = min(socket.limit, PAGE_ENTRIES)
+            shown = await read_opened(self._reader, self._keys, key, after, until, limit)
+            if not shown:
                 return
-            shown = await open_stored(key, stored, self._keys)
             socket.push(_page_of(key, tuple(shown), ref))
-            after = stored[-1].seq
+            after = shown[-1].seq
             await socket.drained()
 
     # Gaps.
@@ -332,10 +332,9 @@ class Deliver:
         """Read what the channel lacks up to `until` from the log and deliver it."""
         channel = self._channels.get(key)
         while channel is not None and (after := channel.feed.position) < until:
-            stored = await self._reader.entries(key, after, until, PAGE_ENTRIES)
-            if not stored:
+            shown = await read_opened(self._reader, self._keys, key, after, until, PAGE_ENTRIES)
+            if not shown:
                 return
-            shown = await open_stored(key, stored, self._keys)
             self._accept(key, [(one.seq, Item(one)) for one in shown])
             channel = self._channels.get(key)
 

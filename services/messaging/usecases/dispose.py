@@ -90,6 +90,7 @@ async def _complete(run: RunUnderWay, issued: DispositionOrderIssued, refused: s
             destroyed=counts.destroyed,
             spared=counts.spared,
             bytes=counts.bytes,
+            deks=counts.deks,
             refused=refused,
         )
     )

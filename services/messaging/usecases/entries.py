@@ -5,7 +5,8 @@ from libs.contracts.socket import Entry as ShownEntry
 from libs.kernel.ids import MessageId, instant_of
 from services.messaging.domain.bodies import unpacked
 from services.messaging.domain.entries import ConversationKey, Entry, EntryKind
-from services.messaging.ports import Keys, LiveEntry, StoredEntry
+from services.messaging.domain.errors import KeyGone
+from services.messaging.ports import Keys, LiveEntry, LogReader, StoredEntry
 
 KIND_NAMES = {kind: kind.name.lower() for kind in EntryKind}
 
@@ -55,6 +56,20 @@ def _opened(key: ConversationKey, record: LiveEntry | StoredEntry, sealed: bytes
     if opening is None:
         raise NotAtHand
     return body_of(unpacked(opening.open(sealed, key, MessageId(record.message), record.revision)).body)
+
+
+async def read_opened(
+    reader: LogReader, keys: Keys, key: ConversationKey, after: int, until: int, limit: int
+) -> list[ShownEntry]:
+    """Return at most `limit` entries with `after` < seq ≤ `until`, opened, in order.
+
+    What was sealed anew between the reading and the opening is read once more: its old key is gone then.
+    Raises KeysUnavailable.
+    """
+    try:
+        return await open_stored(key, await reader.entries(key, after, until, limit), keys)
+    except KeyGone:
+        return await open_stored(key, await reader.entries(key, after, until, limit), keys)
 
 
 async def open_stored(key: ConversationKey, stored: list[StoredEntry], keys: Keys) -> list[ShownEntry]:

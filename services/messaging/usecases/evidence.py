@@ -12,7 +12,7 @@ from services.messaging.domain.bodies import Payload, unpacked
 from services.messaging.domain.commitments import metadata_of
 from services.messaging.domain.commits import Path
 from services.messaging.domain.entries import ConversationKey
-from services.messaging.domain.errors import EntryUnproved, KeysUnavailable, StretchRefused
+from services.messaging.domain.errors import EntryUnproved, KeyGone, KeysUnavailable, StretchRefused
 from services.messaging.ports import Actor, CommittedEntry, Evidence, Keys, Taking
 from services.messaging.usecases.access import Access
 
@@ -60,15 +60,24 @@ class TakeEvidence:
         if not first <= last < first + MOST_PROVED:
             raise StretchRefused(first, last, MOST_PROVED)
         key = await self._access.access_entries(actor, conversation, first, last)
-        committed = await self._evidence.committed(key, first, last)
-        for entry in committed:
-            if entry.commit == _BEFORE:
-                raise EntryUnproved(entry.stored.seq)
-        await self._fetch_keys(key.tenant, committed)
+        committed = await self._openable(key, first, last)
         paths = await self._paths(key, committed)
         proved = [self._proved(key, entry, paths[entry.stored.seq]) for entry in committed]
         await self._evidence.record(Taking(key, actor.principal, first, last))
         return proved
+
+    async def _openable(self, key: ConversationKey, first: int, last: int) -> list[CommittedEntry]:
+        """Return the entries with their keys at hand; what was sealed anew meanwhile is read once more."""
+        committed = await self._evidence.committed(key, first, last)
+        for entry in committed:
+            if entry.commit == _BEFORE:
+                raise EntryUnproved(entry.stored.seq)
+        try:
+            await self._fetch_keys(key.tenant, committed)
+        except KeyGone:
+            committed = await self._evidence.committed(key, first, last)
+            await self._fetch_keys(key.tenant, committed)
+        return committed
 
     async def _fetch_keys(self, tenant: TenantId, committed: Sequence[CommittedEntry]) -> None:
         sealed = [entry.stored.sealed for entry in committed if entry.stored.sealed is not None]

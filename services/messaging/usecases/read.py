@@ -11,7 +11,7 @@ from services.messaging.domain.entries import ConversationKey
 from services.messaging.domain.membership import Standing, facts_of
 from services.messaging.ports import Actor, Authorization, ConversationState, Keys, LogReader, MarkState
 from services.messaging.usecases.access import READ, Access
-from services.messaging.usecases.entries import open_stored
+from services.messaging.usecases.entries import read_opened
 
 
 class SyncPage(NamedTuple):
@@ -102,6 +102,5 @@ class ReadConversations:
             wanted = limit - len(shown)
             if wanted <= 0:
                 break
-            stored = await self._reader.entries(key, missed.after, missed.until, wanted)
-            shown += await open_stored(key, stored, self._keys)
+            shown += await read_opened(self._reader, self._keys, key, missed.after, missed.until, wanted)
         return shown

@@ -4,10 +4,10 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import psycopg
@@ -17,13 +17,18 @@ from infra.engines.openbao import AppRole, OpenBaoServer
 from infra.engines.valkey import ValkeyServer
 from libs.authn.service_tokens import ServiceTokenSigner, public_key_of
 from libs.contracts import internal as wire
-from libs.contracts.events import CloudEvent, Event, decode
+from libs.contracts.events import CloudEvent, Event, decode, encode
 from libs.contracts.facts import KeysFact
+from libs.contracts.retention import KeysEmptied
+from libs.db.pool import CrossingDatabase
+from libs.events.records import StreamRecord
 from libs.kernel.clock import ManualClock
-from libs.kernel.ids import SystemIds
+from libs.kernel.ids import SystemIds, TenantId
 from libs.kernel.randomness import SystemRandomness
 from libs.kernel.secrets import Secret
+from services.keys.edge.stream import shred_door
 from services.keys.settings import Settings
+from services.keys.store.shredding import shredding_in
 from services.keys.wiring import build
 from tests.support.engines import ServiceDatabase
 
@@ -31,6 +36,7 @@ POLICY = (Path(__file__).parents[3] / "policies" / "vault" / "keys.hcl").read_te
 PEERS = ("identity", "messaging", "media", "audit", "ediscovery", "retention", "operator")
 SEEDS = {name: name.encode().ljust(32, b".") for name in (*PEERS, "keys")}
 HOLDERS = {"tokens": "identity", "checkpoints": "audit"}
+BACKUPS = timedelta(days=7)
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 T = TypeVar("T", bound=wire.Wire)
@@ -67,6 +73,25 @@ class Service:
     async def unwrap(self, *items: wire.DekNamed, purpose: str = "deliver") -> tuple[wire.DekKey, ...]:
         request = wire.UnwrapDeks(items=items, purpose=purpose, act="sync")
         return answer_of(await self.post("/internal/deks/unwrap", request), wire.KeysOf).items
+
+    async def retire(self, tenant: UUID, *deks: UUID, order: UUID | None = None) -> None:
+        request = wire.RetireDeks(tenant=tenant, order=order or uuid4(), deks=deks)
+        answer_of(await self.post("/internal/deks/retire", request), wire.Done)
+
+    async def shred(self, tenant: UUID, *deks: UUID, order: UUID, generation: int = 0) -> None:
+        """Let the door of messaging's stream take in that these keys are empty."""
+        ids = SystemIds(self.clock, SystemRandomness())
+        event = KeysEmptied(order=order, generation=generation, deks=deks)
+        body = encode(event, id=ids.uuid7(), time=self.clock.now(), tenant=tenant)
+        record = StreamRecord(0, 1, TenantId(tenant), event.name, body)
+        door = shred_door(lambda tx: shredding_in(tx, self.clock, ids), self.clock, BACKUPS)
+        pool = CrossingDatabase(self.database.dsn("keys_shredder"), "keys-shredder", by_key=True)
+        await pool.open()
+        try:
+            async with pool.begin() as tx:
+                await door(tx, [record])
+        finally:
+            await pool.close()
 
     async def lease(self, use: str = "tokens") -> wire.SigningKeyLease:
         path = f"/internal/signing-keys/{use}/lease"

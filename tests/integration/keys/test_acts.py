@@ -142,7 +142,7 @@ async def test_no_act_leaves_rows_or_facts_when_its_transaction_fails(keys: Serv
 async def any_act(keys: Service, chance: random.Random, known: list[tuple[UUID, wire.DekKey]]) -> None:
     """Do something that the service can do."""
     tenant = UUID(int=1 + chance.randrange(3))
-    kind = chance.randrange(5)
+    kind = chance.randrange(6)
     if kind == 0:
         wishes = [wanted(tenant, UUID(int=1 + chance.randrange(6))) for _ in range(chance.randrange(4))]
         known += [(tenant, key) for key in await keys.obtain(*wishes)]
@@ -154,7 +154,13 @@ async def any_act(keys: Service, chance: random.Random, known: list[tuple[UUID, 
         )
     elif kind == 2:
         await fingerprint(keys, tenant)
-    elif kind == 3:
+    elif kind == 3 and known:
+        owner, key = chance.choice(known)
+        assert key.dek is not None
+        await keys.retire(owner, key.dek)
+        for _ in range(chance.randrange(3)):
+            await keys.shred(owner, key.dek, order=uuid4())
+    elif kind == 4:
         await keys.lease(chance.choice(["tokens", "checkpoints"]))
     else:
         assert (await keys.rotate(chance.choice(["tokens", "checkpoints"]))).status_code == 200
@@ -187,6 +193,11 @@ PLANTED = {
         " (tenant, dek, conversation, epoch, generation, kek, kek_version, wrapped, created_at)"
         " SELECT tenant, gen_random_uuid(), conversation, '2031-01', 1, kek, 1, wrapped, now() FROM keys.dek"
     ),
+    "keys.dek.retired": (
+        "INSERT INTO keys.dek_retirement (tenant, dek, retirement, order_id, service, at)"
+        " SELECT tenant, dek, gen_random_uuid(), gen_random_uuid(), 'messaging', now() FROM keys.dek"
+    ),
+    "keys.dek.shredded": "UPDATE keys.dek SET wrapped = NULL, shredded_at = now()",
     "keys.dek.unwrapped": (
         "INSERT INTO keys.key_access (tenant, access, action, service, purpose, act, deks, at)"
         " SELECT tenant, gen_random_uuid(), action, service, purpose, act, deks, now() FROM keys.key_access"

@@ -91,8 +91,8 @@ async def test_a_use_that_does_not_exist_has_no_key(keys: Service) -> None:
         assert problem_of(answer) == (404, "not-found")
 
 
-async def test_nobody_but_audit_reads_the_outbox_of_keys(keys: Service) -> None:
-    for caller in ("identity", "messaging", "media"):
+async def test_nobody_but_its_consumers_reads_the_outbox_of_keys(keys: Service) -> None:
+    for caller in ("identity", "ediscovery", "media"):
         assert problem_of(await keys.http.get(OUTBOX[0], headers=keys.headers(caller))) == (
             403,
             "service-not-allowed",

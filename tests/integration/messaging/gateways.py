@@ -166,6 +166,7 @@ def settings_of(database: ServiceDatabase, valkey: ValkeyServer, name: str, **ch
         database=database.dsn("messaging_app"),
         database_writer=database.dsn("messaging_writer"),
         database_projector=database.dsn("messaging_projector"),
+        database_closer=database.dsn("messaging_closer"),
         database_disposer=database.dsn("messaging_disposer"),
         database_publisher=database.dsn("messaging_publisher"),
         redis=valkey.url(),
