@@ -28,6 +28,7 @@ from libs.evidence.proofs import (
     shown_detail,
     shown_metadata,
 )
+from libs.evidence.runs import CommittedRuns
 from libs.evidence.trust import Trust, log_of, origin_of
 from libs.evidence.zipping import is_zipped, refuse_other_spelling, unzip, zip_of
 from libs.merkle.checkpoint import Checkpoint
@@ -182,6 +183,7 @@ class _Details:
         self._lines = enumerate(lines, 1)
         self._next: tuple[int, Fields] | None = None
         self.compared = 0
+        self._runs = CommittedRuns()
         self._advance()
 
     def compare(self, leaf: Leaf) -> None:
@@ -190,10 +192,11 @@ class _Details:
             return
         _, fields = self._next
         try:
-            shown_detail(fields, leaf, fields.where)
+            detail = shown_detail(fields, leaf, fields.where)
             fields.end()
         except EvidenceRefused as refused:
             raise LogRefused(f"entry {leaf.index}: {refused.reason}", fields.where, leaf.index) from None
+        self._runs.take(leaf.index, detail)
         self.compared += 1
         self._advance()
 

@@ -38,6 +38,7 @@ from libs.evidence.production.manifest import (
 )
 from libs.evidence.production.readback import ReadBack, read_back
 from libs.evidence.proofs import included_leaf, proven, shown_commit, shown_metadata
+from libs.evidence.runs import ENTRIES_COMMITTED
 from libs.evidence.trust import PRODUCTIONS, Trust, origin_of
 from libs.merkle.checkpoint import Checkpoint
 from libs.merkle.compact_range import CompactRange
@@ -46,7 +47,6 @@ from libs.merkle.hashing import HASH_BYTES
 from libs.merkle.note import Note, key_id_of, parse_note, verify_note
 from libs.merkle.verify import verify_inclusion
 
-ENTRIES_COMMITTED = "messaging.entries.committed"
 TRUST = "trust.json"
 """Not of the production, but what it is checked by; it may lie in the same folder."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from libs.evidence.detail import opened
+from libs.evidence.detail import Detail, opened
 from libs.evidence.errors import EvidenceRefused, LogRefused
 from libs.evidence.leaf import Leaf, parse_leaf
 from libs.kernel.ids import TenantId
@@ -74,8 +74,11 @@ def full_tiles(size: int) -> int:
     return tiles
 
 
-def refuse_other_rows(stored: EntryRows, leaf: Leaf) -> None:
-    """Refuse rows of an entry that say anything else than its leaf does or commits to. Raises LogRefused."""
+def detail_in(stored: EntryRows, leaf: Leaf) -> Detail:
+    """Return the detail that the rows of an entry hold.
+
+    Raises LogRefused for rows that say anything else than the leaf does or commits to.
+    """
     repeated = {
         "fact": (stored.fact, leaf.fact),
         "source": (stored.source, leaf.source),
@@ -88,7 +91,7 @@ def refuse_other_rows(stored: EntryRows, leaf: Leaf) -> None:
             raise _bad(leaf.index, f"has another {column} beside its leaf")
     if stored.detail is None:
         raise _bad(leaf.index, "has no detail")
-    _refuse_other_detail(stored.detail, leaf)
+    return _opened_detail(stored.detail, leaf)
 
 
 def leaf_in(stored: EntryRows, log: TenantId, index: int) -> Leaf:
@@ -123,13 +126,13 @@ def refuse_other_extent(extent: Extent, published: int, entities: int) -> None:
             raise LogRefused(f"{count.table} has {count.rows} rows, and {expected} are due", count.table)
 
 
-def _refuse_other_detail(stored: DetailRows, leaf: Leaf) -> None:
+def _opened_detail(stored: DetailRows, leaf: Leaf) -> Detail:
     if stored.at != leaf.at:
         raise _bad(leaf.index, "has another time beside its detail than in its leaf")
     if stored.places != tuple(range(len(stored.places))):
         raise _bad(leaf.index, "has entities that are not in a row")
     try:
-        opened(stored.detail, stored.salt, leaf.detail, "detail")
+        return opened(stored.detail, stored.salt, leaf.detail, "detail")
     except EvidenceRefused as refused:
         where = f"{refused.where} of entry {leaf.index}"
         raise LogRefused(f"entry {leaf.index}: {refused.reason}", where, leaf.index) from None

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from libs.evidence.errors import EvidenceRefused, LogRefused
 from libs.evidence.leaf import Leaf
 from libs.evidence.log import LogReport, verify_log
+from libs.evidence.runs import CommittedRuns
 from libs.evidence.trust import Trust
-from services.audit.domain.stored import EntryRows, leaf_in, refuse_other_extent, refuse_other_rows
+from services.audit.domain.stored import EntryRows, detail_in, leaf_in, refuse_other_extent
 from services.audit.ports.stored import StoredLog
 
 
@@ -57,6 +58,7 @@ class _Rows:
     def __init__(self, log: StoredLog) -> None:
         self._log = log
         self.entities = 0
+        self._runs = CommittedRuns()
 
     def compare(self, leaf: Leaf) -> None:
         self._compare(self._log.entry(leaf.index), leaf)
@@ -70,5 +72,6 @@ class _Rows:
         self._compare(stored, leaf_in(stored, self._log.tenant, index))
 
     def _compare(self, stored: EntryRows, leaf: Leaf) -> None:
-        refuse_other_rows(stored, leaf)
-        self.entities += len(stored.detail.places) if stored.detail is not None else 0
+        detail = detail_in(stored, leaf)
+        self._runs.take(leaf.index, detail)
+        self.entities += len(detail.entities)

@@ -13,8 +13,10 @@ import msgspec
 import psycopg
 import pytest
 
+from libs.contracts.facts import Run
 from libs.evidence.detail import detail_object
 from libs.evidence.folder import write_details, write_log
+from libs.evidence.runs import ENTRIES_COMMITTED
 from libs.evidence.trust import dump_trust
 from libs.kernel.ids import TenantId
 from services.audit.settings import Settings
@@ -104,6 +106,17 @@ async def test_a_log_that_does_not_hold_is_named_with_its_first_bad_index_and_th
     assert seen.stderr.startswith(f"muniment: the log {ONE} does not hold: entry 258: ")
     assert f"{TWO}: all 1 entries hold" in seen.stdout
     assert [(log["ok"], log.get("index")) for log in verdicts(data)] == [(False, 258), (True, None)]
+
+
+@pytest.mark.planted
+async def test_a_second_commit_of_one_place_is_named_though_both_are_signed(logs: Logs, data: Path) -> None:
+    commit = msgspec.structs.replace(
+        act(ENTRIES_COMMITTED), runs=(Run(conversation=UUID(int=7), first=1, last=3),), root=bytes(32)
+    )
+    again = msgspec.structs.replace(commit, act=UUID(int=8))
+    await logs.sequence([(TWO, commit), (TWO, act()), (TWO, again)])
+    await logs.integrate()
+    assert [(log["ok"], log.get("index")) for log in verdicts(data)] == [(True, None), (False, 3)]
 
 
 async def test_what_is_copied_out_is_checked_off_line_by_its_details_too(data: Path, tmp_path: Path) -> None:
