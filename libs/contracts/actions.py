@@ -59,6 +59,11 @@ _ALL = (
         "keys.signing-key.retired", PLATFORM, "a key signs no more: another took its place before its time"
     ),
     Action("messaging.entries.committed", OPERATIONS, "entries were committed to conversations"),
+    Action(
+        "messaging.conversations.committed",
+        OPERATIONS,
+        "a map of all conversations was committed: how far each had come, and who ever took part",
+    ),
     Action("messaging.conversation.created", OPERATIONS, "a conversation was begun"),
     Action("messaging.participants.added", OPERATIONS, "people were brought into a conversation"),
     Action("messaging.participants.removed", OPERATIONS, "people were taken out of a conversation"),

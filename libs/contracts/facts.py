@@ -45,10 +45,11 @@ class Fact(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     `act` is the id of the act, and unique within its source; `action` is one of `libs.contracts.actions`;
     `at` is when it was done. `count` is more than one where equal acts are told of together (denials of
-    one actor and action within a minute). `approvals` are the requests that permitted it, `matter` the
-    legal matter that it served. `runs` are entries of conversations: those that a commit brought, or of
-    which evidence was taken. `root` is a commit's alone: the Merkle root over the commitments of its
-    entries, in the order of the runs.
+    one actor and action within a minute), and how many conversations there are where a map of them is
+    committed. `approvals` are the requests that permitted it, `matter` the legal matter that it served.
+    `runs` are entries of conversations: those that a commit brought, or of which evidence was taken. `root`
+    is a Merkle root: that over the commitments of a commit's entries, in the order of the runs, or that over
+    all conversations of the tenant (`libs.evidence.completeness`).
     """
 
     act: UUID

@@ -233,9 +233,13 @@ PROVED_LIMIT: Final = 500
 
 
 class FetchMap(Wire, frozen=True, kw_only=True):
-    """POST /internal/map: what was last committed about all conversations of a tenant."""
+    """POST /internal/map: what was last committed about all conversations of a tenant.
+
+    With `fresh` it is committed anew first, if anything moved since. Without any there is nothing (404).
+    """
 
     tenant: UUID
+    fresh: bool = False
 
 
 class MapOf(Wire, frozen=True, kw_only=True):
@@ -248,7 +252,10 @@ class MapOf(Wire, frozen=True, kw_only=True):
 
 
 class FetchHeads(Wire, frozen=True, kw_only=True):
-    """POST /internal/map/heads: conversations of the map `act` by ascending id, from behind `after` on."""
+    """POST /internal/map/heads: conversations of the map `act` by ascending id, from behind `after` on.
+
+    An act that committed no map is not found (404).
+    """
 
     tenant: UUID
     act: UUID

@@ -29,7 +29,8 @@ class Leaf:
     """One entry of the log of the tenant `log`, at its dense `index` from 0.
 
     `fact` is the event that told of the act, at `position` of the outbox part `part` of `source`.
-    `detail` is the commitment to what was done (32 bytes); `root` a messaging commit's root (32 bytes).
+    `detail` is the commitment to what was done (32 bytes); `root` that of a commit of messaging or
+    of a map of its conversations (32 bytes).
     """
 
     log: UUID

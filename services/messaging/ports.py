@@ -24,6 +24,7 @@ from services.messaging.domain.entries import (
 from services.messaging.domain.epochs import Month
 from services.messaging.domain.imports import Batch, Part, Person, RefusedLine, Wanted
 from services.messaging.domain.log import Head, KnownSend
+from services.messaging.domain.maps import CommittedMap, Mapped, MappedConversation, Moved
 from services.messaging.domain.membership import Standing
 from services.messaging.domain.receipts import Advance, MarkKey
 
@@ -255,6 +256,44 @@ class KeptEntries(Protocol):
 
     async def trees(self, tenant: TenantId, commits: Sequence[UUID]) -> dict[UUID, CommitTree]:
         """Return the tree of each of these commits in a tenant."""
+        ...
+
+
+class MapUnderWay(Protocol):
+    """The next map of a tenant, in the transaction that commits it: nobody else makes one meanwhile."""
+
+    async def moved(self) -> list[Moved]:
+        """Return what moved since the last map, as it all stands at one moment."""
+        ...
+
+    async def keep(self, heads: Sequence[Mapped]) -> tuple[int, bytes]:
+        """Keep where conversations stand; return how many there are, and the leaf hashes of all, in order."""
+        ...
+
+    async def commit(self, at: datetime, root: bytes, conversations: int) -> None:
+        """Keep the map, and tell the audit log: the last act of the transaction."""
+        ...
+
+
+class Maps(Protocol):
+    """The maps of all tenants. Every method may raise LogUnavailable."""
+
+    async def moved(self) -> list[TenantId]:
+        """Return the tenants whose conversations do not stand as in their last map."""
+        ...
+
+    def begin(self, tenant: TenantId) -> AbstractAsyncContextManager[MapUnderWay]:
+        """Begin the next map of a tenant; who begins another one waits for it."""
+        ...
+
+    async def find(self, tenant: TenantId, act: UUID | None = None) -> CommittedMap | None:
+        """Return the map that `act` committed, or the newest; None if there is none."""
+        ...
+
+    async def heads(
+        self, tenant: TenantId, number: int, after: UUID | None, limit: int
+    ) -> list[MappedConversation]:
+        """Return at most `limit` conversations of the map `number`, from behind `after` on."""
         ...
 
 

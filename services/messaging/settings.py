@@ -22,6 +22,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The same as messaging_disposer, which destroys by approved orders."""
     database_closer: Secret
     """The same as messaging_closer, which seals survivors anew and says which keys are empty."""
+    database_mapper: Secret
+    """The same as messaging_mapper, which commits to what conversations there are."""
     database_publisher: Secret
     """The same as messaging_publisher."""
     redis: Secret
@@ -41,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dek_cache_seconds: float = 300.0
     """How long a data key stays in memory: the published time after which a lost key service stops sends."""
     dek_cache_keys: int = 20_000
+    map_seconds: float = 60.0
+    """How often a map of all conversations is committed to the audit log, of each tenant that had entries."""
     writers: int = 1
     """Group commits under way at a time; conversations are spread over them."""
     live_channels: int = 1

@@ -48,7 +48,7 @@ from services.messaging.adapters.keys import KeyServiceKeys
 from services.messaging.adapters.live import RedisLive
 from services.messaging.edge import http, imports
 from services.messaging.edge.destroyed import destroyed_routes
-from services.messaging.edge.internal import entry_routes
+from services.messaging.edge.internal import entry_routes, map_routes
 from services.messaging.edge.problems import PROBLEMS
 from services.messaging.edge.socket import Socket
 from services.messaging.edge.stream import closing_door, directory_door, order_door
@@ -67,6 +67,7 @@ from services.messaging.store.import_writer import PostgresImportWriter
 from services.messaging.store.imports import PostgresImports
 from services.messaging.store.log_reader import PostgresLogReader
 from services.messaging.store.log_writer import PostgresLogWriter
+from services.messaging.store.maps import PostgresMaps
 from services.messaging.store.marks import PostgresMarks
 from services.messaging.store.months import PostgresMonths
 from services.messaging.store.principals import PostgresPrincipals
@@ -80,6 +81,7 @@ from services.messaging.usecases.dispose import RUN_SECONDS, CarryOut
 from services.messaging.usecases.dispositions import ANSWER_SECONDS, AnswerOrders
 from services.messaging.usecases.evidence import TakeEvidence
 from services.messaging.usecases.imports import Import
+from services.messaging.usecases.maps import CommitMaps, ReadMaps
 from services.messaging.usecases.mark import FLUSH_SECONDS, Mark
 from services.messaging.usecases.open_socket import OpenSocket
 from services.messaging.usecases.prove import ProveEntries
@@ -315,6 +317,9 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
         clock,
         timedelta(seconds=settings.dek_cache_seconds),
     )
+    mapping = CrossingDatabase(settings.database_mapper, "messaging-mapper", by_key=True)
+    maps = PostgresMaps(mapping, reading, clock, ids)
+    commit_maps = CommitMaps(maps, clock, SystemRandomness())
 
     async def housekeeping() -> None:
         await publisher.keep_days()
@@ -323,7 +328,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for pool in (publishing, projecting, reading, disposing, closing):
+            for pool in (publishing, projecting, reading, disposing, closing, mapping):
                 await pool.open()
                 stack.push_async_callback(pool.close)
             for owner in owners.values():
@@ -337,6 +342,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
             background.every(lambda: ANSWER_SECONDS, answer_orders)
             background.every(lambda: RUN_SECONDS, carry_out)
             background.every(lambda: CLOSE_SECONDS, close_keys)
+            background.every(lambda: settings.map_seconds, commit_maps)
             yield
 
     return create_app(
@@ -353,6 +359,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
                 ReferToEntries(PostgresLogReader(reading)),
                 ProveEntries(PostgresEvidence(reading, ids, clock)),
             ),
+            map_routes(peers, commit_maps, ReadMaps(maps)),
             destroyed_routes(peers, TellDestroyed(PostgresDestroyed(reading))),
         ],
         problems=PROBLEMS,

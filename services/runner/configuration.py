@@ -80,6 +80,7 @@ def settings_of(deployment: Deployment) -> dict[str, dict[str, Value]]:
             "database_projector": deployment.role_dsn("messaging_projector").reveal(),
             "database_closer": deployment.role_dsn("messaging_closer").reveal(),
             "database_disposer": deployment.role_dsn("messaging_disposer").reveal(),
+            "database_mapper": deployment.role_dsn("messaging_mapper").reveal(),
             "holds_url": layout.address("holds"),
             "retention_url": layout.address("retention"),
             "keys_url": layout.address("keys"),

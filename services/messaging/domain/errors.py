@@ -14,6 +14,11 @@ class ConversationNotFound(DomainError):
 
 
 @dataclass(eq=False)
+class MapNotFound(DomainError):
+    """The tenant has no such map of its conversations, or none yet."""
+
+
+@dataclass(eq=False)
 class ClientIdConflict(DomainError):
     """The client's id was used before, for another body or another conversation."""
 

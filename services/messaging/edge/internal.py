@@ -8,18 +8,26 @@ from starlette.responses import Response
 from libs.contracts.internal import (
     EntriesOf,
     FetchEntries,
+    FetchHeads,
+    FetchMap,
     FetchProvedEntries,
+    HeadsOf,
+    MapOf,
+    MappedConversation,
     ProvedEntriesOf,
     ProvedEntry,
     SealedEntry,
+    Span,
 )
 from libs.host.auth import PeerVerifier, require_service
 from libs.host.wire import wire_body, wire_response
 from libs.kernel.ids import ConversationId, TenantId
+from services.messaging.domain import maps
 from services.messaging.domain.entries import ConversationKey
 from services.messaging.ports import ReferencedEntry
 from services.messaging.usecases import prove
 from services.messaging.usecases.entries import KIND_NAMES
+from services.messaging.usecases.maps import CommitMaps, ReadMaps
 from services.messaging.usecases.prove import ProveEntries
 from services.messaging.usecases.refer import ReferToEntries
 
@@ -47,6 +55,44 @@ def entry_routes(verifier: PeerVerifier, refer: ReferToEntries, prove_entries: P
         return wire_response(ProvedEntriesOf(items=tuple(map(_proved_of, found))))
 
     return router
+
+
+def map_routes(verifier: PeerVerifier, commit_maps: CommitMaps, read_maps: ReadMaps) -> APIRouter:
+    """Return the routes of what is committed about all conversations, for eDiscovery alone."""
+    router = APIRouter(prefix="/internal/map", include_in_schema=False)
+    reader = [Depends(require_service(verifier, _READERS))]
+
+    @router.post("", dependencies=reader)
+    async def newest(wanted: Annotated[FetchMap, Depends(wire_body(FetchMap))]) -> Response:
+        tenant = TenantId(wanted.tenant)
+        if wanted.fresh:
+            await commit_maps.commit(tenant)
+        found = await read_maps.newest(tenant)
+        return wire_response(
+            MapOf(act=found.act, at=found.at, root=found.root, conversations=found.conversations)
+        )
+
+    @router.post("/heads", dependencies=reader)
+    async def heads(wanted: Annotated[FetchHeads, Depends(wire_body(FetchHeads))]) -> Response:
+        found = await read_maps.heads(TenantId(wanted.tenant), wanted.act, wanted.after, wanted.limit)
+        return wire_response(HeadsOf(items=tuple(map(_mapped_of, found))))
+
+    return router
+
+
+def _mapped_of(found: maps.MappedConversation) -> MappedConversation:
+    return MappedConversation(
+        conversation=found.head.conversation,
+        kind=found.kind,
+        last_seq=found.head.last_seq,
+        participants=found.head.participants,
+        salt=found.salt,
+        principals=found.principals,
+        spans=tuple(
+            Span(principal=span.principal, from_seq=span.from_seq, until_seq=span.until_seq)
+            for span in found.spans
+        ),
+    )
 
 
 def _sealed_of(found: ReferencedEntry) -> SealedEntry:

@@ -22,6 +22,7 @@ from services.messaging.domain.errors import (
     KeyGone,
     KeysUnavailable,
     LogUnavailable,
+    MapNotFound,
     MarkRefused,
     NotPermitted,
     Overloaded,
@@ -65,6 +66,7 @@ PROBLEMS: ProblemTable = {
         "Evidence is given of entries in a row, and not of so many",
         "{first} to {last}; at most {most}",
     ),
+    MapNotFound: ProblemRow(404, "urn:problem:not-found", "Not found"),
     EntriesNotFound: ProblemRow(404, "urn:problem:not-found", "Not found"),
     EntryUnproved: ProblemRow(
         409,

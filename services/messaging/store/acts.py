@@ -13,6 +13,9 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
             "SELECT tenant, count(DISTINCT commit) AS acts FROM messaging.entry"
             f" WHERE commit <> {_BEFORE} GROUP BY tenant"
         ),
+        "messaging.conversations.committed": (
+            "SELECT tenant, count(*) AS acts FROM messaging.map GROUP BY tenant"
+        ),
         "messaging.conversation.created": (
             "SELECT tenant, count(*) AS acts FROM messaging.entry"
             f" WHERE kind = 1 AND commit <> {_BEFORE} GROUP BY tenant"

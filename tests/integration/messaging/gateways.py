@@ -168,6 +168,7 @@ def settings_of(database: ServiceDatabase, valkey: ValkeyServer, name: str, **ch
         database_projector=database.dsn("messaging_projector"),
         database_closer=database.dsn("messaging_closer"),
         database_disposer=database.dsn("messaging_disposer"),
+        database_mapper=database.dsn("messaging_mapper"),
         database_publisher=database.dsn("messaging_publisher"),
         redis=valkey.url(),
         keys_url="http://keys:1",
