@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from uuid import UUID
 
+from libs.evidence.canonical import canonical_line, parse_json
 from libs.evidence.detail import Run
 from libs.evidence.errors import EvidenceRefused
 from libs.kernel.framing import framed
@@ -12,6 +13,9 @@ from libs.merkle.hashing import HASH_BYTES, leaf_hash
 _METADATA = b"muniment/entry-metadata/v1"
 _BODY = b"muniment/entry-body/v1"
 _NO_BODY = bytes(HASH_BYTES)
+
+BODY_MEMBERS = ("text", "name")
+"""Of which a body has one: what a message says, or how a conversation is called."""
 
 
 def metadata_commitment(metadata: bytes, salt: bytes) -> bytes:
@@ -22,6 +26,24 @@ def metadata_commitment(metadata: bytes, salt: bytes) -> bytes:
 def body_commitment(body: bytes, salt: bytes) -> bytes:
     """Return the 32-byte commitment to a body as it was sent."""
     return hashlib.sha256(framed(_BODY, salt, body)).digest()
+
+
+def body_holding(member: str, text: str) -> bytes:
+    """Return the body as it was committed to whose one member `member` is `text`: its canonical JSON."""
+    return canonical_line({member: text})
+
+
+def find_member(body: bytes) -> tuple[str, str] | None:
+    """Return the one member of a body and its text, None where `body_holding` would not give the body."""
+    try:
+        value = parse_json(body, "body")
+        if not isinstance(value, dict) or len(value) != 1:
+            return None
+        ((member, text),) = value.items()
+        known = member in BODY_MEMBERS and isinstance(text, str)
+        return (member, text) if known and body_holding(member, text) == body else None
+    except EvidenceRefused:
+        return None
 
 
 def entry_leaf(metadata: bytes, body: bytes | None) -> bytes:

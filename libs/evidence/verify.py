@@ -20,6 +20,7 @@ from libs.evidence.leaf import Leaf
 from libs.evidence.log import refuse_forks, trusted_checkpoint, verify_log
 from libs.evidence.production.manifest import MOST_FILE_BYTES
 from libs.evidence.production.verify import is_production, verify_production
+from libs.evidence.production.zipped import zip_pieces
 from libs.evidence.proofs import (
     included_leaf,
     leaf_of_log,
@@ -163,6 +164,10 @@ def _verify_zipped(path: Path, trust: Trust) -> tuple[Report, list[Checkpoint]]:
     with tempfile.TemporaryDirectory(prefix="muniment-verify-") as name:
         folder = Path(name)
         unzip(path, folder, MOST_FILE_BYTES)
+        if is_production(folder):
+            produced = _verify_production(folder, trust)
+            refuse_other_spelling(path, zip_pieces(folder))
+            return produced
         if not is_certificate(folder):
             raise EvidenceRefused("this is no zipped evidence that is known", path.name)
         found = _verify_certificate(folder, trust)

@@ -4,7 +4,8 @@
 - `commit`: `number` within the segment, and `leaf`, `proof`, `detail`, `salt` as in a bundle.
 - `entry`: `conversation`, `seq`, `status` (`produced`, `excluded`, `error`), and as they apply `reason`,
   `certificate`, `file`, `bates` (first and last number), `redacted`, and `proof`: `commit` (its number),
-  `path`, and the metadata and the body's commitment as in a bundle, of the body its salt alone.
+  `path`, and the metadata and the body's commitment as in a bundle, of the body its salt alone; with
+  `body_member` where the file shows the text of that one member of the body, not the body itself.
 - `run`: `conversation`, `first`, `last`, `reason`: entries in a row that were excluded for one reason.
 """
 
@@ -43,6 +44,7 @@ class EntryProof:
     metadata_commitment: bytes | None = None
     body_salt: bytes | None = None
     body_commitment: bytes | None = None
+    body_member: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,7 @@ def _proof_object(proof: EntryProof) -> dict[str, Any]:
         "metadata_commitment": _hex(proof.metadata_commitment),
         "body_salt": _hex(proof.body_salt),
         "body_commitment": _hex(proof.body_commitment),
+        "body_member": proof.body_member,
     }
     shown = {name: value for name, value in halves.items() if value is not None}
     return {"commit": str(proof.commit), "path": [encoded(each) for each in proof.path], **shown}

@@ -12,6 +12,7 @@ from uuid import UUID
 from libs.evidence.canonical import Fields, canonical, encoded, parse_canonical
 from libs.evidence.detail import SALT_BYTES, Detail, detail_object, parse_detail
 from libs.evidence.errors import EvidenceRefused
+from libs.evidence.zipping import PATH
 from libs.merkle.hashing import HASH_BYTES
 from libs.merkle.note import sign_note
 
@@ -20,7 +21,6 @@ NOTE = "manifest.note"
 MOST_FILE_BYTES = 1 << 28
 """No file of a production is longer, so that whoever checks it can hold one."""
 
-_PATH = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*(\.[a-z0-9]+)?", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
 _PREFIX = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,31})?", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -228,7 +228,7 @@ def file_object(ref: FileRef) -> dict[str, str]:
 def file_in(fields: Fields) -> FileRef:
     """Read what `file_object` writes. Raises EvidenceRefused, also for paths that lead elsewhere."""
     ref = FileRef(fields.text("path"), fields.hexed("sha256", HASH_BYTES), fields.number("size"))
-    if not _PATH.fullmatch(ref.path) or ref.size > MOST_FILE_BYTES:
+    if not PATH.fullmatch(ref.path) or ref.size > MOST_FILE_BYTES:
         raise EvidenceRefused("no file of a production has this path or size", fields.where)
     return ref
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from libs.evidence.canonical import Fields, parse_json
 from libs.evidence.completeness import CONVERSATIONS_COMMITTED, OpenedHead, is_participant, parse_head
 from libs.evidence.detail import SALT_BYTES, Detail, detail_commitment
-from libs.evidence.entry import body_commitment, entry_leaf, place_in
+from libs.evidence.entry import BODY_MEMBERS, body_commitment, body_holding, entry_leaf, place_in
 from libs.evidence.errors import EvidenceRefused
 from libs.evidence.leaf import Leaf
 from libs.evidence.log import trusted_checkpoint
@@ -269,15 +269,19 @@ class _Presence:
             self._there = None
         self._at, before = (conversation, last), self._there
         if before is not None:
-            self._there = self._after(before, proof)
+            self._there = self._after(before, proof, first)
         return before if self._named else None
 
-    def _after(self, before: frozenset[UUID], proof: _Proven | None) -> frozenset[UUID] | None:
-        """Return who is there after an entry. What has a body is a message, and changes no membership."""
+    def _after(self, before: frozenset[UUID], proof: _Proven | None, seq: int) -> frozenset[UUID] | None:
+        """Return who is there after an entry.
+
+        What has a body is a message, and changes no membership; but for the first, whose body may be the
+        conversation's name.
+        """
         if proof is None:
             return None
         if proof.facts is None:
-            return before if proof.has_body else None
+            return before if proof.has_body and seq > 1 else None
         ours = proof.facts.subjects & self._custodians
         if proof.facts.kind in _BRINGS_IN:
             return before | ours
@@ -483,11 +487,25 @@ def _body(fields: Fields, line: EntryLine, shown: ReadBack | None) -> bytes | No
     if fields.has("body_salt"):
         if shown is None or shown.body is None:
             raise EvidenceRefused("the body is not shown", fields.where)
-        return body_commitment(shown.body, fields.hexed("body_salt", SALT_BYTES))
+        return body_commitment(_committed(shown.body, fields), fields.hexed("body_salt", SALT_BYTES))
     commitment = fields.hexed("body_commitment", HASH_BYTES) if fields.has("body_commitment") else None
     if shown is not None and not line.redacted and (shown.body is not None or commitment is not None):
         raise EvidenceRefused("the body is shown and not proved, or proved and not shown", fields.where)
     return commitment
+
+
+def _committed(shown: bytes, fields: Fields) -> bytes:
+    """Return the body that was committed to, of which the file shows the text alone or the whole."""
+    if not fields.has("body_member"):
+        return shown
+    member = fields.text("body_member")
+    try:
+        text = shown.decode()
+    except UnicodeDecodeError:
+        text = None
+    if member not in BODY_MEMBERS or text is None:
+        raise EvidenceRefused("the body has no such member, or its text is none", fields.where)
+    return body_holding(member, text)
 
 
 def _facts_in(metadata: bytes, where: str) -> _Facts:

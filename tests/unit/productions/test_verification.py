@@ -15,7 +15,7 @@ import pytest
 
 from libs.evidence.bundle import Commit
 from libs.evidence.canonical import canonical, encoded
-from libs.evidence.entry import metadata_commitment
+from libs.evidence.entry import body_holding, find_member, metadata_commitment
 from libs.evidence.errors import EvidenceRefused
 from libs.evidence.production.lines import commit_line
 from libs.evidence.production.manifest import Format, Reason, Scope
@@ -595,3 +595,78 @@ def test_an_edit_that_ends_in_another_text_is_refused(tmp_path: Path, monkeypatc
 
 def test_a_report_of_something_else_has_no_classes():
     assert "proved" not in Report("log", "o", 1, b"", 1, ()).as_json()
+
+
+def spoken(*, first: str | None = None) -> Log:
+    """Return a log whose bodies are objects with one text each, as clients write them."""
+    about = conversation(1, PEOPLE[:3])
+    one, two, three = (person.id for person in PEOPLE[:3])
+    named = None if first is None else body_holding("name", first)
+    said = [body_holding("text", text) for text in ('Größe " \\ \u2028 \x7f \0', "after")]
+    return Log(
+        [
+            [
+                Said(about, 1, Kind.CREATED, named, START, two, (one, two, three)),
+                Said(about, 2, Kind.MESSAGE, said[0], START, two),
+                Said(about, 3, Kind.MESSAGE, said[1], START, three),
+            ]
+        ]
+    )
+
+
+def texts_of(log: Log, **changes: Any) -> list[Item]:
+    """Return the items of a log, of whose bodies the files show the text alone."""
+    items: list[Item] = []
+    for entry in log.talks[0]:
+        item = entry.produced(log.evidence(entry))
+        if entry.body is not None:
+            found = find_member(entry.body)
+            assert found is not None
+            evidence = replace(log.evidence(entry), **{"body_member": found[0], **changes})
+            item = replace(item, body=found[1].encode(), evidence=evidence)
+        items.append(item)
+    return items
+
+
+@pytest.mark.parametrize("form", Format)
+def test_a_file_shows_the_text_of_a_body_and_the_whole_body_is_proved(tmp_path: Path, form: Format):
+    log = spoken(first="Zebra")
+    Made(form, EVERYTHING, log).write(tmp_path, texts_of(log))
+    assert verify_path(tmp_path, SIGNED).proved == {"produced": 3}
+    assert not any(b'{"text"' in path.read_bytes() for path in tmp_path.glob("data/**/*.jsonl"))
+
+
+@pytest.mark.planted
+@pytest.mark.parametrize("member", ["name", "words", None])
+def test_a_text_is_proved_as_what_it_was_alone(tmp_path: Path, member: str | None):
+    log = spoken()
+    Made(scope=EVERYTHING, log=log).write(tmp_path, texts_of(log, body_member=member))
+    assert refused(tmp_path)
+
+
+@pytest.mark.planted
+def test_who_hides_who_began_a_conversation_behind_its_name_proves_nobodys_absence(tmp_path: Path):
+    log = spoken(first="Zebra")
+    begun = log.talks[0][0]
+    half = {**HALF, "metadata_commitment": metadata_commitment(begun.metadata(), SALT)}
+    items = absences(log, 2, 3)
+    items[0] = Excluded(begun.conversation.id, 1, Reason.QUERY, evidence=replace(log.hidden(begun), **half))
+    Made(scope=FIRST, log=log).write(tmp_path, items)
+    assert verify_path(tmp_path, SIGNED).attested == {"absent": 2, "query": 1}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"plain",
+        b"{}",
+        b"[]",
+        b'{"text":1}',
+        b'{"text": "spaced"}',
+        b'{"text":"a","name":"b"}',
+        b'{"text":"\\ud800"}',
+        b'{"x":"y"}',
+    ],
+)
+def test_a_body_that_is_not_one_text_is_shown_whole(body: bytes):
+    assert find_member(body) is None

@@ -60,7 +60,8 @@ class Conversation:
 class Evidence:
     """What proves an entry: its commit, its path there, and each half with its salt or as its commitment.
 
-    The body itself is the item's. Metadata are canonical bytes.
+    The body itself is the item's, or, where `body_member` is set, has the item's text as its one member of
+    that name. Metadata are canonical bytes.
     """
 
     commit: Commit
@@ -70,6 +71,7 @@ class Evidence:
     metadata_commitment: bytes | None = None
     body_salt: bytes | None = None
     body_commitment: bytes | None = None
+    body_member: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ written is whole; one without is written anew. So a production that was cut off 
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from libs.evidence.canonical import canonical_line
 from libs.evidence.completeness import OpenedHead, head_object
-from libs.evidence.entry import body_commitment
+from libs.evidence.entry import body_commitment, body_holding
 from libs.evidence.errors import EvidenceRefused
 from libs.evidence.production.lines import (
     EntryLine,
@@ -216,6 +217,7 @@ class Producer:
             metadata_commitment=evidence.metadata_commitment,
             body_salt=evidence.body_salt,
             body_commitment=evidence.body_commitment,
+            body_member=evidence.body_member,
         )
 
 
@@ -253,15 +255,17 @@ def state_from(segments: Iterable[File], bates: Bates | None = None) -> State:
 
 def map_files(heads: Iterable[OpenedHead]) -> Iterator[File]:
     """Give the files of the conversations that the log committed to, in the order of their ids."""
-    lines: list[bytes] = []
+    rest = iter(heads)
     number = 1
-    for head in heads:
-        lines.append(canonical_line(head_object(head)) + b"\n")
-        if len(lines) == MAP_LINES:
-            yield File(f"map/{number:06}.jsonl", b"".join(lines))
-            lines, number = [], number + 1
-    if lines:
-        yield File(f"map/{number:06}.jsonl", b"".join(lines))
+    while of_file := list(itertools.islice(rest, MAP_LINES)):
+        yield map_file(number, of_file)
+        number += 1
+
+
+def map_file(number: int, heads: Iterable[OpenedHead]) -> File:
+    """Return the file `number`, from 1, of at most MAP_LINES conversations."""
+    lines = b"".join(canonical_line(head_object(head)) + b"\n" for head in heads)
+    return File(f"map/{number:06}.jsonl", lines)
 
 
 def ref_of(file: File) -> FileRef:
@@ -291,4 +295,6 @@ def _without_body(evidence: Evidence | None, body: bytes | None) -> Evidence | N
     """Return the evidence of an entry whose body is not shown: its commitment stands in its place."""
     if evidence is None or evidence.body_salt is None or body is None:
         return evidence
-    return replace(evidence, body_salt=None, body_commitment=body_commitment(body, evidence.body_salt))
+    whole = body if evidence.body_member is None else body_holding(evidence.body_member, body.decode())
+    commitment = body_commitment(whole, evidence.body_salt)
+    return replace(evidence, body_salt=None, body_member=None, body_commitment=commitment)

@@ -172,7 +172,7 @@ def _event(entry: Numbered, subject: UUID | None, number: int) -> Event:
         "conversation": str(item.conversation.id),
         "timestamp": instant_text(item.sent_at),
         "participant": None if subject is None else str(subject),
-        "body": text_of(item.body),
+        "body": text_of(item.body) if not number else None,
         "edits": [_edit(item)] if item.kind is Kind.REVISION and item.sender is not None else None,
         "custom": [{"name": name, "value": value} for name, value in _custom(entry)],
     }
