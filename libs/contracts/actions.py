@@ -117,6 +117,12 @@ _ALL = (
         LEGAL,
         "the words of items that were destroyed are gone from the files of the index",
     ),
+    Action("ediscovery.production.requested", LEGAL, "counsel asked for a production"),
+    Action("ediscovery.production.approved", LEGAL, "somebody else approved a production"),
+    Action("ediscovery.production.refused", LEGAL, "somebody else refused a production"),
+    Action("ediscovery.production.made", LEGAL, "a production was made and signed"),
+    Action("ediscovery.production.failed", LEGAL, "a production that was approved cannot be made"),
+    Action("ediscovery.production.taken", LEGAL, "somebody was given a production"),
     Action("ediscovery.access.denied", LEGAL, "acts in eDiscovery were denied, by actor, act and minute"),
 )
 

@@ -23,6 +23,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keys_url: str
     identity_url: str
     holds_url: str
+    audit_url: str
     messaging_url: str
     """Of messaging-relay, which serves messaging's internal routes."""
     service_key: Secret
@@ -35,6 +36,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where tantivy keeps its files: clear words, so a folder that nobody else can read."""
     opensearch_url: str = ""
     """Where OpenSearch answers."""
+    productions_folder: str = ""
+    """Where productions are made and kept: clear text, so a folder that nobody else can read."""
+    instance: str = "muniment.local"
+    """The host name of the platform: it stands in the origin of its logs and of what it signs."""
     dek_cache_seconds: float = 300.0
     """How long a data key stays in memory, for its purpose and matter alone."""
     dek_cache_keys: int = 10_000

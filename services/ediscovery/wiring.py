@@ -14,12 +14,14 @@ from libs.authz.authorizer import Authorizer
 from libs.barrier.door import SOURCE as HOLDS
 from libs.barrier.door import hold_door
 from libs.contracts.holds import EdiscoveryGenerationConfirmed
+from libs.contracts.internal import LeaseSigningKey, SigningKeyLease
 from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.events.effects import ApplyMany
 from libs.events.projector import Projector
 from libs.events.publisher import Publisher
 from libs.host.app import Lifespan, create_app
+from libs.host.approvals import approval_routes
 from libs.host.background import Background
 from libs.host.clients import ServiceClient
 from libs.host.outbox import acts_routes, outbox_routes
@@ -34,17 +36,22 @@ from libs.telemetry.logs import get_logger
 from libs.telemetry.metrics import Metrics
 from services.ediscovery.adapters.backlog import StreamBacklog, cursors_of
 from services.ediscovery.adapters.correspondence import SealedCorrespondence
+from services.ediscovery.adapters.production_key import LeasedProductionKey
+from services.ediscovery.adapters.production_sources import ServiceSources
 from services.ediscovery.adapters.prometheus import IndexSigns
 from services.ediscovery.adapters.retry import RetryWaiting
+from services.ediscovery.adapters.workshop import FolderWorkshop
 from services.ediscovery.edge.http import PREFIX, lag_routes
 from services.ediscovery.edge.matters import matter_routes
 from services.ediscovery.edge.problems import PROBLEMS
+from services.ediscovery.edge.productions import production_routes
 from services.ediscovery.edge.stream import SOURCE, index_door
 from services.ediscovery.ports.index import SearchIndex
 from services.ediscovery.settings import Settings
 from services.ediscovery.store.acts import ACTS
 from services.ediscovery.store.books import PostgresBooks
 from services.ediscovery.store.expunges import PostgresDueExpunges, PostgresExpunges
+from services.ediscovery.store.production_queue import PostgresQueue
 from services.ediscovery.store.waiting import PostgresWaitingTenants
 from services.ediscovery.usecases.access import Access
 from services.ediscovery.usecases.denials import TellDenials
@@ -52,6 +59,8 @@ from services.ediscovery.usecases.expunge import ExpungeDestroyed
 from services.ediscovery.usecases.index import IndexMessages
 from services.ediscovery.usecases.lag import MeasureLag
 from services.ediscovery.usecases.matters import Matters
+from services.ediscovery.usecases.produce import MakeProductions, Progress
+from services.ediscovery.usecases.productions import ProductionRequests, Productions
 from services.ediscovery.usecases.search import SearchMatter
 
 SERVICE: Final = "ediscovery"
@@ -60,6 +69,9 @@ _DENIALS_SECONDS: Final = 5.0
 _LAG_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 10.0
 _EXPUNGE_SECONDS: Final = 10.0
+_PRODUCTION_SECONDS: Final = 1.0
+_PEER_SECONDS: Final = 60.0
+"""How long a peer may take for a page of a production: these are large, and nobody waits for one."""
 
 
 def index_of(settings: Settings, correspondence: SealedCorrespondence) -> SearchIndex:
@@ -127,6 +139,30 @@ class _World:
         )
         expunges = PostgresExpunges(self.projecting, clock, self.ids)
         self.expunge = ExpungeDestroyed(self.index, expunges, clock, self.ids)
+        self.peers_of_productions = {
+            name: ServiceClient(url, name, signer, timeout_seconds=_PEER_SECONDS)
+            for name, url in (*urls.items(), ("audit", settings.audit_url))
+        }
+        asked = self.peers_of_productions
+        self.sources = ServiceSources(
+            asked[SOURCE],
+            asked["audit"],
+            asked["identity"],
+            self.correspondence,
+        )
+        self.workshop = FolderWorkshop(Path(settings.productions_folder))
+        self.progress = Progress()
+        self.make_productions = MakeProductions(
+            self.books,
+            PostgresQueue(self.projecting),
+            self.sources,
+            self.workshop,
+            LeasedProductionKey(self._lease, clock),
+            self.progress,
+            clock,
+            self.ids,
+            settings.instance,
+        )
         self.retry = RetryWaiting(self.projector, PostgresWaitingTenants(self.projecting, SERVICE, SOURCE))
         self.lag = MeasureLag(
             StreamBacklog(self.owners[SOURCE], cursors_of(self.projecting, SERVICE, SERVICE, SOURCE)),
@@ -148,6 +184,10 @@ class _World:
             clock=self.clock,
             metrics=self.metrics,
         )
+
+    async def _lease(self) -> SigningKeyLease:
+        path = "/internal/signing-keys/productions/lease"
+        return await self.owners["keys"].call(path, LeaseSigningKey(), SigningKeyLease)
 
     async def measure_lag(self) -> None:
         """Measure the lag; when messaging is away, it is measured again soon."""
@@ -211,6 +251,27 @@ def _routes_for_people(world: _World) -> list[APIRouter]:
             matters=Matters(world.books, world.access, world.clock, world.ids),
             search=search,
         ),
+        production_routes(
+            verifier=verifier,
+            revocations=revocations,
+            productions=Productions(
+                world.books,
+                world.access,
+                world.sources,
+                world.workshop,
+                world.progress,
+                world.clock,
+                world.ids,
+            ),
+            clock=world.clock,
+        ),
+        approval_routes(
+            PREFIX,
+            verifier=verifier,
+            revocations=revocations,
+            desk=ProductionRequests(world.books, world.access, world.clock, world.ids),
+            clock=world.clock,
+        ),
     ]
 
 
@@ -224,7 +285,7 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
                 await pool.open()
                 stack.push_async_callback(pool.close)
             stack.push_async_callback(world.redis.aclose)
-            for client in world.owners.values():
+            for client in (*world.owners.values(), *world.peers_of_productions.values()):
                 stack.push_async_callback(client.close)
             stack.push_async_callback(world.end_denials)
             await stack.enter_async_context(background)
@@ -236,6 +297,7 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
             background.every(lambda: _LAG_SECONDS, world.measure_lag)
             background.every(lambda: _RETRY_SECONDS, world.retry)
             background.every(lambda: _EXPUNGE_SECONDS, world.expunge)
+            background.every(lambda: _PRODUCTION_SECONDS, world.make_productions)
             yield
 
     return lifespan

@@ -10,7 +10,7 @@ from libs.client.errors import Refused
 from services.runner.account import Account, Door, signed_in
 from services.runner.errors import RunnerError
 
-SERVICES: Final = ("messaging", "holds", "retention")
+SERVICES: Final = ("messaging", "holds", "retention", "ediscovery")
 """The services whose acts need four eyes."""
 _NOT_FOR_HIM: Final = (403, 404)
 

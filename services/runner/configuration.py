@@ -47,7 +47,10 @@ def settings_of(deployment: Deployment) -> dict[str, dict[str, Value]]:
             "identity_url": layout.address("identity"),
             "holds_url": layout.address("holds"),
             "messaging_url": layout.address("messaging-relay"),
+            "audit_url": layout.address("audit"),
             "index_folder": str(layout.data / "search"),
+            "productions_folder": str(layout.data / "productions"),
+            "instance": INSTANCE,
         },
         "holds": {
             **common("holds"),

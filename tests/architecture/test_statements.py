@@ -20,6 +20,10 @@ CROSSING = {
     "services/identity/store/tenants.py": ("identity_resolver", "a slug leads to a tenant"),
     "services/ediscovery/store/acts.py": ("ediscovery_publisher", "acts are counted tenant by tenant"),
     "services/ediscovery/store/expunges.py": ("ediscovery_projector", "words vanish in every tenant's index"),
+    "services/ediscovery/store/production_queue.py": (
+        "ediscovery_projector",
+        "productions are made one after the other, whoever's they are",
+    ),
     "services/holds/store/acts.py": ("holds_publisher", "acts are counted tenant by tenant"),
     "services/identity/store/acts.py": ("identity_publisher", "acts are counted tenant by tenant"),
     "services/keys/store/acts.py": ("keys_publisher", "acts are counted tenant by tenant"),

@@ -31,7 +31,7 @@ def paths_of(folder: Path) -> Iterator[str]:
 
 
 def zip_pieces(folder: Path) -> Iterator[bytes]:
-    """Give the bytes of the zip of a production, piece by piece. Raises EvidenceRefused for a missing file."""
+    """Give the zip of a production, piece by piece. Raises EvidenceRefused where a file is missing."""
     zipping = Zipping()
     for path in paths_of(folder):
         yield zipping.begin(path, *_measured(folder, path))

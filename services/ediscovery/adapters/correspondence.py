@@ -79,14 +79,14 @@ class SealedCorrespondence:
 
     async def _opened(self, tenant: TenantId, entries: Sequence[SealedEntry], purpose: Purpose) -> list[Text]:
         sealed = {dek_of(entry.sealed) for entry in entries if entry.sealed is not None}
-        keys = await self._opening_keys(tenant, sealed, purpose)
+        keys = await self.opening_keys(tenant, sealed, purpose)
         return [
             _text_of(tenant, entry, entry.sealed, key)
             for entry in entries
             if entry.sealed is not None and (key := keys.get(dek_of(entry.sealed))) is not None
         ]
 
-    async def _opening_keys(
+    async def opening_keys(
         self, tenant: TenantId, deks: Collection[DekId], purpose: Purpose
     ) -> dict[DekId, SealingKey]:
         """Return the keys; one that was shredded is left out: what it sealed is gone."""

@@ -10,6 +10,10 @@ CREATE_MATTER: Final = "CreateMatter"
 READ_MATTER: Final = "ReadMatter"
 SEARCH_MATTER: Final = "SearchMatter"
 ADD_MEMBER: Final = "AddMatterMember"
+REQUEST_PRODUCTION: Final = "RequestProduction"
+DECIDE_PRODUCTION: Final = "DecideProduction"
+READ_PRODUCTION: Final = "ReadProduction"
+TAKE_PRODUCTION: Final = "TakeProduction"
 
 
 def organisation(tenant: TenantId) -> Facts:

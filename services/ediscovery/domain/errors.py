@@ -75,3 +75,32 @@ class KeyRefused(DomainError):
     """The vault works, and refuses the key of a tenant: asking again is no remedy."""
 
     tenant: TenantId
+
+
+@dataclass(eq=False)
+class ProductionRefused(DomainError):
+    """A production is asked for that cannot be made; `reason` is for a person."""
+
+    reason: str
+
+
+@dataclass(eq=False)
+class ProductionConflict(DomainError):
+    """The id was used before, for another production."""
+
+    production: UUID
+
+
+@dataclass(eq=False)
+class ProductionUnfinished(DomainError):
+    """The production is not there to be taken: it is `stage`."""
+
+    production: UUID
+    stage: str
+
+
+@dataclass(eq=False)
+class ProofsBehind(DomainError):
+    """No checkpoint covers yet what a production is made from: it is made a little later."""
+
+    production: UUID

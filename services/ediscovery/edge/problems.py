@@ -1,5 +1,6 @@
 """What the world is told of the search's refusals."""
 
+from libs.host.approvals import APPROVAL_PROBLEMS
 from libs.host.problems import ProblemRow, ProblemTable
 from services.ediscovery.domain.errors import (
     CorrespondenceUnavailable,
@@ -11,11 +12,24 @@ from services.ediscovery.domain.errors import (
     MatterRefused,
     NameUnknown,
     NotFound,
+    ProductionConflict,
+    ProductionRefused,
+    ProductionUnfinished,
+    ProofsBehind,
     QueryRefused,
 )
 from services.ediscovery.domain.productions.errors import OutOfOrder
 
 PROBLEMS: ProblemTable = {
+    **APPROVAL_PROBLEMS,
+    ProductionRefused: ProblemRow(422, "urn:problem:invalid", "The request is not valid", "{reason}"),
+    ProductionConflict: ProblemRow(
+        409, "urn:problem:production-conflict", "This id names another production"
+    ),
+    ProductionUnfinished: ProblemRow(
+        409, "urn:problem:production-unfinished", "The production is not made", "it is {stage}"
+    ),
+    ProofsBehind: ProblemRow(503, "urn:problem:unavailable", "Try again later", "nothing was done"),
     MatterRefused: ProblemRow(422, "urn:problem:invalid", "The request is not valid", "{reason}"),
     MatterConflict: ProblemRow(409, "urn:problem:matter-conflict", "This id names another matter"),
     NotFound: ProblemRow(404, "urn:problem:not-found", "Not found"),

@@ -10,6 +10,7 @@ from libs.kernel.denials import Denial
 from libs.kernel.ids import PrincipalId, TenantId
 from services.ediscovery.domain.documents import DocumentKey
 from services.ediscovery.domain.matters import Matter
+from services.ediscovery.ports.productions import Shelf
 
 
 class Outgoing(Protocol):
@@ -52,6 +53,11 @@ class MessageViewed(NamedTuple):
 
 class Book(Protocol):
     """One tenant's books within one transaction. What is in them is added, and never changed."""
+
+    @property
+    def productions(self) -> Shelf:
+        """The productions, within the same transaction."""
+        ...
 
     async def add_matter(self, matter: Matter) -> bool:
         """Keep a matter; False if its id was used before."""

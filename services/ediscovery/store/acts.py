@@ -17,6 +17,24 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
         "ediscovery.items.expunged": (
             "SELECT tenant, count(*) AS acts FROM ediscovery.expunged GROUP BY tenant"
         ),
+        "ediscovery.production.requested": (
+            "SELECT tenant, count(*) AS acts FROM ediscovery.production GROUP BY tenant"
+        ),
+        "ediscovery.production.approved": (
+            "SELECT tenant, count(*) AS acts FROM ediscovery.approval WHERE approved GROUP BY tenant"
+        ),
+        "ediscovery.production.refused": (
+            "SELECT tenant, count(*) AS acts FROM ediscovery.approval WHERE NOT approved GROUP BY tenant"
+        ),
+        "ediscovery.production.made": (
+            "SELECT tenant, count(*) AS acts FROM ediscovery.production_made GROUP BY tenant"
+        ),
+        "ediscovery.production.failed": (
+            "SELECT tenant, count(*) AS acts FROM ediscovery.production_failed GROUP BY tenant"
+        ),
+        "ediscovery.production.taken": (
+            "SELECT tenant, count(*) AS acts FROM ediscovery.production_taken GROUP BY tenant"
+        ),
         "ediscovery.access.denied": "SELECT tenant, count(*) AS acts FROM ediscovery.denial GROUP BY tenant",
     }
 )

@@ -13,6 +13,7 @@ from libs.kernel.ids import ConversationId, Ids, PrincipalId, TenantId
 from services.ediscovery.domain.matters import Bounds, Matter
 from services.ediscovery.ports.books import Member, MessageViewed, Outgoing, SearchMade
 from services.ediscovery.store.outgoing import records_of
+from services.ediscovery.store.productions import PostgresShelf
 
 SCHEMA: Final = "ediscovery"
 
@@ -55,6 +56,7 @@ class PostgresBook:
         self._tenant = tenant
         self._clock = clock
         self._ids = ids
+        self.productions = PostgresShelf(tx, tenant)
 
     async def add_matter(self, matter: Matter) -> bool:
         """Keep a matter; False if its id was used before."""

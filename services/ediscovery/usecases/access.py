@@ -33,6 +33,12 @@ class Access:
             self.deny(actor, action)
         return found
 
+    async def shows_matter(self, book: Book, actor: Actor, matter: UUID, action: str) -> bool:
+        """Tell whether the actor may do that in a matter; a list is shown without what he may not see."""
+        members = {member.principal for member in await book.members(matter)}
+        facts = matter_of(actor.tenant, member=actor.principal in members)
+        return self.permissions.allows(actor, action, facts)
+
     def deny(self, actor: Actor, action: str) -> NoReturn:
         """Count a denial. Raises NotFound."""
         self.denials.note(actor.tenant, actor.principal, action)

@@ -1,20 +1,30 @@
 """What the audit log is told: ids alone, never a query, a name or a text."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from libs.approvals.request import Request
 from libs.contracts.facts import Actor, EdiscoveryFact, Entity, Run
 from libs.kernel.denials import Denial
 from services.ediscovery.domain.matters import Matter
+from services.ediscovery.domain.productions.orders import Failure, Made, Order
 from services.ediscovery.ports.books import Member, MessageViewed, SearchMade
 from services.ediscovery.ports.expunges import ItemsExpunged
+from services.ediscovery.ports.productions import Download
 
 MATTER_MADE: Final = "ediscovery.matter.made"
 MEMBER_ADDED: Final = "ediscovery.member.added"
 SEARCH_MADE: Final = "ediscovery.search.made"
 MESSAGE_VIEWED: Final = "ediscovery.message.viewed"
 ITEMS_EXPUNGED: Final = "ediscovery.items.expunged"
+PRODUCTION_REQUESTED: Final = "ediscovery.production.requested"
+PRODUCTION_APPROVED: Final = "ediscovery.production.approved"
+PRODUCTION_REFUSED: Final = "ediscovery.production.refused"
+PRODUCTION_MADE: Final = "ediscovery.production.made"
+PRODUCTION_FAILED: Final = "ediscovery.production.failed"
+PRODUCTION_TAKEN: Final = "ediscovery.production.taken"
 ACCESS_DENIED: Final = "ediscovery.access.denied"
 MOST_NAMED: Final = 100
 """Custodians, and conversations, that one fact names; beyond that it says how many there are."""
@@ -88,6 +98,32 @@ def fact_of_expunge(expunged: ItemsExpunged) -> EdiscoveryFact:
     )
 
 
+def fact_of_production(order: Order) -> EdiscoveryFact:
+    """Return the fact that a production was asked for; the act is named as the production is."""
+    asked = Actor(kind="principal", id=order.asked_by)
+    return _of_production(order, PRODUCTION_REQUESTED, order.production, asked, order.asked_at)
+
+
+def fact_of_decision(order: Order, act: UUID, request: Request, at: datetime) -> EdiscoveryFact:
+    """Return the fact that somebody else decided on a production."""
+    action = PRODUCTION_APPROVED if request.approved else PRODUCTION_REFUSED
+    return _of_production(order, action, act, Actor(kind="principal", id=request.decided_by), at)
+
+
+def fact_of_outcome(order: Order, outcome: Made | Failure) -> EdiscoveryFact:
+    """Return the fact that a production was made, with the hash of its manifest, or that it cannot be."""
+    service = Actor(kind="service", name="ediscovery")
+    if isinstance(outcome, Failure):
+        return _of_production(order, PRODUCTION_FAILED, outcome.act, service, outcome.at)
+    return _of_production(order, PRODUCTION_MADE, outcome.act, service, outcome.at, _manifest(outcome))
+
+
+def fact_of_download(order: Order, made: Made, download: Download) -> EdiscoveryFact:
+    """Return the fact that somebody was given a production."""
+    taker = Actor(kind="principal", id=download.by)
+    return _of_production(order, PRODUCTION_TAKEN, download.act, taker, download.at, _manifest(made))
+
+
 def fact_of_denial(denial: Denial, act: UUID) -> EdiscoveryFact:
     """Return the fact of the denials of one person, act and minute; it names no matter."""
     return EdiscoveryFact(
@@ -99,6 +135,24 @@ def fact_of_denial(denial: Denial, act: UUID) -> EdiscoveryFact:
         outcome="refused",
         count=denial.count,
     )
+
+
+def _of_production(
+    order: Order, action: str, act: UUID, actor: Actor, at: datetime, *entities: Entity
+) -> EdiscoveryFact:
+    return EdiscoveryFact(
+        act=act,
+        action=action,
+        actor=actor,
+        at=at,
+        matter=order.matter,
+        entities=(_matter(order.matter), Entity(kind="production", id=str(order.production)), *entities),
+        approvals=(order.request,),
+    )
+
+
+def _manifest(made: Made) -> Entity:
+    return Entity(kind="manifest", id=made.digest.hex())
 
 
 def _matter(matter: UUID) -> Entity:

@@ -14,9 +14,13 @@ from libs.kernel.ids import ConversationId, MessageId, PrincipalId, TenantId
 from services.ediscovery.domain.access import (
     ADD_MEMBER,
     CREATE_MATTER,
+    DECIDE_PRODUCTION,
     READ_LAG,
     READ_MATTER,
+    READ_PRODUCTION,
+    REQUEST_PRODUCTION,
     SEARCH_MATTER,
+    TAKE_PRODUCTION,
     matter_of,
     organisation,
 )
@@ -66,7 +70,12 @@ def test_members_alone_look_into_a_matter() -> None:
     assert those_who_may(READ_MATTER, member=True) == {"legal_counsel", "reviewer"}
     assert those_who_may(SEARCH_MATTER, member=True) == {"legal_counsel", "reviewer"}
     assert those_who_may(ADD_MEMBER, member=True) == {"legal_counsel"}
-    for action in (READ_MATTER, SEARCH_MATTER, ADD_MEMBER):
+    assert those_who_may(REQUEST_PRODUCTION, member=True) == {"legal_counsel"}
+    assert those_who_may(TAKE_PRODUCTION, member=True) == {"legal_counsel"}
+    assert those_who_may(DECIDE_PRODUCTION, member=True) == {"legal_counsel", "compliance_officer"}
+    assert those_who_may(READ_PRODUCTION, member=True) == {"legal_counsel", "reviewer", "compliance_officer"}
+    productions = (REQUEST_PRODUCTION, TAKE_PRODUCTION, DECIDE_PRODUCTION, READ_PRODUCTION)
+    for action in (READ_MATTER, SEARCH_MATTER, ADD_MEMBER, *productions):
         assert those_who_may(action, member=False) == set()
         assert those_who_may(action, member=True, tenant=TenantId(uuid4())) == set()
     assert those_who_may(READ_LAG) == set(ROLES) - {"employee", "guest", "key_custodian"}

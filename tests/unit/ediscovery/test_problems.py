@@ -1,5 +1,6 @@
 """Every refusal of the search has its problem."""
 
+from libs.host.approvals import APPROVAL_PROBLEMS
 from libs.host.problems import uncovered
 from services.ediscovery.domain import errors
 from services.ediscovery.domain.productions.errors import OutOfOrder
@@ -8,6 +9,7 @@ from services.ediscovery.edge.problems import PROBLEMS
 
 def test_every_refusal_has_a_row():
     assert set(PROBLEMS) == {
+        *APPROVAL_PROBLEMS,
         OutOfOrder,
         errors.NotFound,
         errors.MatterConflict,
@@ -19,5 +21,9 @@ def test_every_refusal_has_a_row():
         errors.IndexUnavailable,
         errors.ExpungeUnfinished,
         errors.ExpungesStopped,
+        errors.ProductionConflict,
+        errors.ProductionRefused,
+        errors.ProductionUnfinished,
+        errors.ProofsBehind,
     }
     assert uncovered(PROBLEMS, "services.ediscovery.") == []
