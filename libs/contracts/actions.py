@@ -92,6 +92,7 @@ _ALL = (
     Action("retention.order.issued", LEGAL, "a disposition was ordered, or tried out"),
     Action("retention.order.answered", LEGAL, "an executor said what it found due"),
     Action("retention.order.completed", LEGAL, "an executor carried out a disposition, or ended it early"),
+    Action("retention.certificate.issued", LEGAL, "a certificate of disposition was signed"),
     Action("retention.access.denied", OPERATIONS, "acts were denied, told of by actor, act and minute"),
     Action(
         "audit.log.read", OPERATIONS, "somebody read leaves, tiles or proofs, told of by reader and minute"

@@ -438,6 +438,20 @@ class ProofsOf(Wire, frozen=True, kw_only=True):
     items: tuple[ProvedAct, ...]
 
 
+class FetchActEvidence(Wire, frozen=True, kw_only=True):
+    """POST /internal/evidence: of the caller's own first act in a tenant's log that names this entity."""
+
+    tenant: UUID
+    kind: str
+    entity: str
+
+
+class ActEvidence(Wire, frozen=True, kw_only=True):
+    """The answer to FetchActEvidence: a bundle of JSON, which leads to the newest checkpoint."""
+
+    bundle: bytes
+
+
 _ENCODER = msgspec.msgpack.Encoder(uuid_format="bytes")
 
 

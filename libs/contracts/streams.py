@@ -12,10 +12,10 @@ PARTITIONS = 64
 CONSUMERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "identity": ("messaging", "holds", "audit"),
-        "keys": ("holds", "messaging", "audit"),
+        "keys": ("holds", "messaging", "retention", "audit"),
         "messaging": ("holds", "keys", "retention", "ediscovery", "audit"),
         "audit": ("audit",),
-        "ediscovery": ("holds", "audit"),
+        "ediscovery": ("holds", "retention", "audit"),
         "retention": ("audit", "messaging"),
         "holds": ("messaging", "keys", "ediscovery", "audit"),
     }

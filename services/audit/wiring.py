@@ -35,6 +35,7 @@ from services.audit.adapters.acts import COUNTING_SECONDS, SourceActs, peer_acts
 from services.audit.adapters.alarm import GaugesAndErrors
 from services.audit.adapters.checkpoint_key import LeasedCheckpointKey
 from services.audit.adapters.prometheus import IntegrationSigns
+from services.audit.edge.evidence import evidence_routes
 from services.audit.edge.http import read_routes
 from services.audit.edge.operator import operator_routes
 from services.audit.edge.problems import PROBLEMS
@@ -52,7 +53,7 @@ from services.audit.usecases.read_log import ReadLog
 from services.audit.usecases.reconcile import Reconcile
 from services.audit.usecases.record_reads import RecordReads
 from services.audit.usecases.search import SearchEntries
-from services.audit.usecases.take_evidence import TakeEvidence
+from services.audit.usecases.take_evidence import OwnEvidence, TakeEvidence
 
 SERVICE: Final = "audit"
 PREFIX: Final = "/audit/v1"
@@ -180,6 +181,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         routers=[
             _reading_routes(world),
             operator_routes(world.peers, world.reconcile),
+            evidence_routes(world.peers, OwnEvidence(world.readings)),
             outbox_routes(SERVICE, world.publishing, world.peers),
         ],
         problems=PROBLEMS,

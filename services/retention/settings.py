@@ -20,8 +20,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where the streams are: a URL for redis-py."""
     keys_url: str
     identity_url: str
+    ediscovery_url: str
+    audit_url: str
     messaging_url: str
     """Of messaging-relay, which serves messaging's internal routes."""
+    instance: str = "muniment.local"
+    """What the names begin with under which certificates are signed; never changed once it signed."""
     service_key: Secret
     """Base64 of this service's raw Ed25519 seed."""
     peer_keys: dict[str, str]

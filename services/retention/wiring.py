@@ -11,10 +11,11 @@ from redis.asyncio import Redis
 
 from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
 from libs.authz.authorizer import Authorizer
+from libs.contracts.internal import LeaseSigningKey, SigningKeyLease
 from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.disposition.presets import read_presets
-from libs.events.effects import one_by_one
+from libs.events.effects import Apply, one_by_one
 from libs.events.projector import Projector
 from libs.events.publisher import Publisher
 from libs.host.app import Lifespan, create_app
@@ -31,14 +32,24 @@ from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
 from libs.telemetry.logs import get_logger
 from libs.telemetry.metrics import Metrics
+from services.retention.adapters.certificate_key import LeasedCertificateKey
+from services.retention.adapters.destroyed import MessagingDestroyed
+from services.retention.adapters.proofs import AuditProofs
+from services.retention.domain.certificates import STORES
 from services.retention.domain.orders import EXECUTORS
+from services.retention.edge.certificates import certificate_routes
 from services.retention.edge.http import retention_routes
 from services.retention.edge.problems import PROBLEMS
-from services.retention.edge.stream import answer_door
+from services.retention.edge.stream import answer_door, confirmation_door
 from services.retention.settings import Settings
 from services.retention.store.acts import ACTS
 from services.retention.store.books import PostgresAnswers, PostgresBooks
+from services.retention.store.certificates import PostgresCertificateBooks
+from services.retention.store.confirmations import PostgresConfirmations
+from services.retention.store.due_certificates import PostgresDueCertificates
 from services.retention.usecases.access import Access
+from services.retention.usecases.certificates import Certificates
+from services.retention.usecases.certify import CERTIFY_SECONDS, Certify
 from services.retention.usecases.denials import TellDenials
 from services.retention.usecases.orders import Orders
 from services.retention.usecases.rules import Erasures, Locks, Rules
@@ -69,10 +80,22 @@ class _World:
             "identity": settings.identity_url,
             "keys": settings.keys_url,
             "messaging": settings.messaging_url,
+            "ediscovery": settings.ediscovery_url,
+            "audit": settings.audit_url,
         }
         self.owners = {source: ServiceClient(url, source, signer) for source, url in urls.items()}
         self.signed_in = SignedIn(self.owners["keys"], self.owners["identity"], self.redis, clock)
         self.books = PostgresBooks(self.database, clock, self.ids)
+        self.certificate_books = PostgresCertificateBooks(self.database, clock, self.ids)
+        self.certify = Certify(
+            PostgresDueCertificates(self.projecting),
+            self.certificate_books,
+            MessagingDestroyed(self.owners["messaging"]),
+            LeasedCertificateKey(self._lease, clock),
+            settings.instance,
+            clock,
+            self.ids,
+        )
         self.denials = Denials(clock)
         self.tell_denials = TellDenials(self.books, self.denials, self.ids)
         self.publisher = Publisher(
@@ -91,15 +114,28 @@ class _World:
         except DomainError as error:
             get_logger().warning("the last denials are not written", reason=type(error).__name__)
 
-    def projector_of(self, executor: str) -> Projector:
-        """Return what takes in the answers of `executor`."""
-        owner = self.owners[executor]
-        door = answer_door(
-            executor, lambda tx: PostgresAnswers(tx, self.clock, self.ids), self.clock, self.ids
-        )
+    async def _lease(self) -> SigningKeyLease:
+        path = "/internal/signing-keys/certificates/lease"
+        return await self.owners["keys"].call(path, LeaseSigningKey(), SigningKeyLease)
+
+    def projectors(self) -> list[Projector]:
+        """Return what takes in the answers of executors, and what stores confirm."""
+        doors = {
+            store.name: confirmation_door(store.name, PostgresConfirmations, self.clock) for store in STORES
+        }
+        doors |= {
+            executor: answer_door(
+                executor, lambda tx: PostgresAnswers(tx, self.clock, self.ids), self.clock, self.ids
+            )
+            for executor in EXECUTORS
+        }
+        return [self._projector_of(source, door) for source, door in doors.items()]
+
+    def _projector_of(self, source: str, door: Apply) -> Projector:
+        owner = self.owners[source]
         return Projector(
             SERVICE,
-            executor,
+            source,
             schema=SERVICE,
             database=self.projecting,
             redis=self.redis,
@@ -159,8 +195,14 @@ def _routes(world: _World) -> list[APIRouter]:
         orders=Orders(books, access, presets, clock, ids),
         runs=runs,
     )
+    certificates = certificate_routes(
+        PREFIX,
+        verifier=verifier,
+        revocations=revocations,
+        certificates=Certificates(world.certificate_books, access, AuditProofs(world.owners["audit"])),
+    )
     approvals = approval_routes(PREFIX, verifier=verifier, revocations=revocations, desk=runs, clock=clock)
-    return [people, approvals]
+    return [people, certificates, approvals]
 
 
 PROCESSES: Final[Mapping[str, Callable[[Settings], FastAPI]]] = {SERVICE: build}
@@ -182,8 +224,9 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
             await stack.enter_async_context(background)
             background.keep(world.signed_in.run)
             background.keep(world.publisher.run)
-            for executor in EXECUTORS:
-                background.keep(world.projector_of(executor).run)
+            for projector in world.projectors():
+                background.keep(projector.run)
+            background.every(lambda: CERTIFY_SECONDS, world.certify)
             background.every(lambda: _TELL_SECONDS, world.tell_denials)
             yield
 

@@ -94,7 +94,10 @@ def settings_of(deployment: Deployment) -> dict[str, dict[str, Value]]:
             "database_projector": deployment.role_dsn("retention_projector").reveal(),
             "keys_url": layout.address("keys"),
             "identity_url": layout.address("identity"),
+            "ediscovery_url": layout.address("ediscovery"),
+            "audit_url": layout.address("audit"),
             "messaging_url": layout.address("messaging-relay"),
+            "instance": INSTANCE,
         },
     }
 

@@ -114,6 +114,29 @@ class TakeEvidence:
             await tx.record_readings([(reading, fact_of_reading(reading))])
 
 
+@dataclass(frozen=True, slots=True)
+class OwnEvidence:
+    """Gives a service evidence of what it told of itself, for what it hands to those who may read it."""
+
+    database: Database
+
+    async def __call__(self, source: str, tenant: TenantId, kind: str, entity: str) -> bytes:
+        """Return the bundle of the first act of `source` that names an entity, with its detail.
+
+        Raises EntryNotFound until a checkpoint covers it and for an act that another service told of, and
+        LogDamaged when what is stored would not hold.
+        """
+        shown = frozenset(CLASSES)
+        async with self.database.begin(tenant) as tx:
+            checkpoint = await _checkpoint_of(tx.log, None)
+            index = await tx.log.find_index_naming(kind, entity, shown, checkpoint.size)
+            stretch, details = await _act(tx.log, tenant, index, checkpoint, shown, detail=True)
+        (leaf,) = stretch.leaves
+        if parse_leaf(leaf).source != source:
+            raise EntryNotFound("entry")
+        return _act_bundle(stretch, details)
+
+
 async def _checkpoint_of(log: LogReader, size: int | None) -> PublishedCheckpoint:
     """Return the checkpoint of `size`, or the largest.
 

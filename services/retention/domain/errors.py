@@ -49,6 +49,21 @@ class RunPending(DomainError):
 
 
 @dataclass(eq=False)
+class CertificateDiffers(DomainError):
+    """What a run is said to have done is not what its items show: nobody can certify that."""
+
+    order: UUID
+    reason: str
+
+
+@dataclass(eq=False)
+class CertificateUnavailable(DomainError):
+    """Something that a certificate needs cannot be had at the moment: its key, its items, its proof."""
+
+    retry_after_seconds: int = 1
+
+
+@dataclass(eq=False)
 class AnswerForeign(DomainError):
     """An executor answers an order that was never given, or not in these terms: it is not believed."""
 

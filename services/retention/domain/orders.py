@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.disposition.claims import Erasure, Lock, Rule
@@ -67,6 +67,16 @@ class Order:
     digest: bytes | None = None
 
 
+class Done(NamedTuple):
+    """What an executor did: items hidden, destroyed and spared, bytes destroyed, data keys of these."""
+
+    hidden: int
+    destroyed: int
+    spared: int
+    bytes: int
+    deks: int
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
     """What one executor did: `told` is its own words. `refused` is empty where it carried out everything."""
@@ -75,6 +85,26 @@ class Completion:
     refused: str
     told: object
     at: datetime
+    done: Done
+
+
+class Confirmed(NamedTuple):
+    """What a store has confirmed up to now: so many items or data keys, the last `at`.
+
+    From `unrecoverable_after` on none of its backups holds them; None where it says no such time.
+    """
+
+    number: int
+    at: datetime
+    unrecoverable_after: datetime | None = None
+
+
+class Issued(NamedTuple):
+    """The certificate of a run: when it was made, the hash of what it states (32 bytes), and its act."""
+
+    at: datetime
+    digest: bytes
+    act: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +124,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An order with the answers that it has; a run with what was done."""
+    """An order with the answers that it has; a run with what was done, and which stores confirmed that."""
 
     order: Order
     answers: Mapping[str, Answer] = field(default_factory=dict)
     completions: Mapping[str, Completion] = field(default_factory=dict)
+    confirmed: Mapping[str, Confirmed] = field(default_factory=dict)
+    issued: Issued | None = None
 
     @property
     def runs(self) -> bool:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from libs.authn.actor import Actor
-from libs.contracts.retention import ClassFound, OrderAnswered, OrderCompleted, Sample
+from libs.contracts.retention import ClassFound, OrderAnswered, Sample
 from libs.disposition.claims import RuleKind
 from libs.disposition.period import Period
 from libs.disposition.presets import Preset
@@ -16,6 +16,10 @@ from libs.host.approvals import RequestView, view_of
 from libs.host.auth import ActorVerifier, RevocationCheck, require_actor
 from services.retention.domain.orders import Answer, Completion, Standing
 from services.retention.domain.rules import ErasureRequest, LockVersion, RuleVersion, Wanted
+from services.retention.edge.certificates import (
+    CertificateStandingView,
+    certificate_standing_view,
+)
 from services.retention.usecases.orders import Orders, Supposition
 from services.retention.usecases.rules import Erasures, Locks, Rules
 from services.retention.usecases.runs import Runs
@@ -241,6 +245,7 @@ class CompletionView(BaseModel):
     destroyed: int
     spared: int
     bytes: int
+    deks: int = Field(description="The data keys that had sealed what was destroyed.")
     refused: str | None
 
 
@@ -263,6 +268,7 @@ class OrderView(BaseModel):
     answers: list[AnswerView]
     dry_run: UUID | None
     completions: list[CompletionView]
+    certificate: CertificateStandingView | None = Field(description="Null: not a run that is over.")
 
 
 class OrdersView(BaseModel):
@@ -499,21 +505,20 @@ def _order_view(standing: Standing) -> OrderView:
         answers=[_answer_view(answer) for _, answer in sorted(standing.answers.items())],
         dry_run=order.dry_run,
         completions=[_completion_view(each) for _, each in sorted(standing.completions.items())],
+        certificate=certificate_standing_view(standing),
     )
 
 
 def _completion_view(completion: Completion) -> CompletionView:
-    told = completion.told
-    if not isinstance(told, OrderCompleted):
-        msg = "what an executor did is kept as the event that it came by"
-        raise TypeError(msg)
+    done = completion.done
     return CompletionView(
         executor=completion.executor,
         at=completion.at,
-        hidden=told.hidden,
-        destroyed=told.destroyed,
-        spared=told.spared,
-        bytes=told.bytes,
+        hidden=done.hidden,
+        destroyed=done.destroyed,
+        spared=done.spared,
+        bytes=done.bytes,
+        deks=done.deks,
         refused=completion.refused or None,
     )
 

@@ -5,6 +5,8 @@ from libs.host.approvals import APPROVAL_PROBLEMS
 from libs.host.problems import ProblemRow, ProblemTable
 from services.retention.domain.errors import (
     AnswerForeign,
+    CertificateDiffers,
+    CertificateUnavailable,
     RetentionNotFound,
     RuleEnded,
     RuleRefused,
@@ -28,6 +30,10 @@ PROBLEMS: ProblemTable = {
     RunRefused: ProblemRow(409, "urn:problem:run-refused", "This result cannot be carried out", "{reason}"),
     RunPending: ProblemRow(
         409, "urn:problem:run-pending", "Somebody asked for this already", "request {request}"
+    ),
+    CertificateDiffers: ProblemRow(500, "urn:problem:internal", "Internal error"),
+    CertificateUnavailable: ProblemRow(
+        503, "urn:problem:certificate-unavailable", "The certificate cannot be had at the moment"
     ),
     AnswerForeign: ProblemRow(
         500, "urn:problem:answer-foreign", "An executor answered what was never ordered"

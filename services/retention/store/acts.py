@@ -33,6 +33,9 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
         "retention.order.completed": (
             "SELECT tenant, count(*) AS acts FROM retention.completion GROUP BY tenant"
         ),
+        "retention.certificate.issued": (
+            "SELECT tenant, count(*) AS acts FROM retention.certificate GROUP BY tenant"
+        ),
         "retention.run.requested": (
             "SELECT tenant, count(*) AS acts FROM retention.approval"
             " WHERE act = 'retention.run' GROUP BY tenant"

@@ -1,6 +1,6 @@
 """The books in PostgreSQL, by transactions of the role retention_app, each bound to one tenant."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Final
@@ -14,7 +14,7 @@ from libs.events.outbox import append, record_of
 from libs.kernel.clock import Clock
 from libs.kernel.denials import Denial
 from libs.kernel.ids import Ids, PrincipalId, TenantId
-from services.retention.domain.orders import Answer, Completion, Order, Standing
+from services.retention.domain.orders import Answer, Completion, Confirmed, Issued, Order, Standing
 from services.retention.domain.rules import ErasureRequest, LockVersion, RuleVersion
 from services.retention.ports.books import Outgoing
 from services.retention.store.rows import (
@@ -67,6 +67,18 @@ _ANSWERS: Final = """
 _COMPLETIONS: Final = """
     SELECT c.order_id, c.executor, c.told::text AS told, c.at
       FROM retention.completion c WHERE c.tenant = %s AND c.order_id = ANY (%s::uuid[])"""
+_CONFIRMED: Final = """
+    SELECT c.order_id, c.store, sum(c.items)::bigint AS number, max(c.at) AS at,
+           NULL::timestamptz AS unrecoverable_after
+      FROM retention.confirmation c WHERE c.tenant = %(tenant)s AND c.order_id = ANY (%(orders)s::uuid[])
+     GROUP BY c.order_id, c.store
+    UNION ALL
+    SELECT s.order_id, 'keys', count(*), max(s.at), max(s.unrecoverable_after)
+      FROM retention.shredded s WHERE s.tenant = %(tenant)s AND s.order_id = ANY (%(orders)s::uuid[])
+     GROUP BY s.order_id"""
+_ISSUED: Final = """
+    SELECT c.certificate, c.issued_at, c.digest, c.act
+      FROM retention.certificate c WHERE c.tenant = %s AND c.certificate = ANY (%s::uuid[])"""
 _COMPLETE: Final = """
     INSERT INTO retention.completion (tenant, order_id, executor, told, at)
     VALUES (%s, %s, %s, %s::jsonb, %s)
@@ -251,7 +263,30 @@ class PostgresBook:
         done: dict[UUID, dict[str, Completion]] = {order: {} for order in named}
         for row in await self._tx.fetch_all(_COMPLETIONS, (self._tenant, named)):
             done[row.order_id][row.executor] = completion_of(row)
-        return [Standing(order, answers[order.order], done[order.order]) for order in orders]
+        confirmed = await self._confirmed(named, done)
+        issued = {
+            row.certificate: Issued(row.issued_at, bytes(row.digest), row.act)
+            for row in await self._tx.fetch_all(_ISSUED, (self._tenant, named))
+        }
+        return [
+            Standing(order, answers[name], done[name], confirmed[name], issued.get(name))
+            for name, order in zip(named, orders, strict=True)
+        ]
+
+    async def _confirmed(
+        self, orders: Sequence[UUID], done: Mapping[UUID, Mapping[str, Completion]]
+    ) -> Mapping[UUID, Mapping[str, Confirmed]]:
+        """Return what each store confirmed of each order; who carried it out has, with its own words."""
+        confirmed: dict[UUID, dict[str, Confirmed]] = {
+            order: {
+                name: Confirmed(each.done.destroyed, each.at) for name, each in done.get(order, {}).items()
+            }
+            for order in orders
+        }
+        named = {"tenant": self._tenant, "orders": list(orders)}
+        for row in await self._tx.fetch_all(_CONFIRMED, named):
+            confirmed[row.order_id][row.store] = Confirmed(row.number, row.at, row.unrecoverable_after)
+        return confirmed
 
 
 class PostgresBooks:

@@ -9,7 +9,7 @@ from libs.contracts.retention import OrderAnswered, OrderCompleted
 from libs.disposition.claims import Erasure, Lock, Rule, RuleKind
 from libs.disposition.period import Period
 from libs.kernel.ids import PrincipalId, TenantId
-from services.retention.domain.orders import Answer, Claims, Completion, Order
+from services.retention.domain.orders import Answer, Claims, Completion, Done, Order
 from services.retention.domain.rules import ErasureRequest, LockVersion, RuleVersion
 
 _CLAIMS: Final = msgspec.json.Decoder(Claims)
@@ -70,7 +70,8 @@ def answer_of(row: Any) -> Answer:
 def completion_of(row: Any) -> Completion:
     """Return what an executor did."""
     told = _TOLD.decode(row.told)
-    return Completion(row.executor, told.refused, told, row.at)
+    done = Done(told.hidden, told.destroyed, told.spared, told.bytes, told.deks)
+    return Completion(row.executor, told.refused, told, row.at, done)
 
 
 def json_of(value: object) -> str:

@@ -18,6 +18,7 @@ from services.retention.domain.orders import (
     EXECUTORS,
     RUN_ACT,
     Completion,
+    Done,
     Order,
     Standing,
     decide_run,
@@ -149,6 +150,7 @@ async def take_completion(
     order = await answers.find_order(tenant, told.order)
     if order is None or order.kind != RUN or executor not in EXECUTORS:
         raise AnswerForeign(told.order, "it was never to be carried out by this executor")
-    completion = Completion(executor, told.refused, told, at)
+    done = Done(told.hidden, told.destroyed, told.spared, told.bytes, told.deks)
+    completion = Completion(executor, told.refused, told, at, done)
     if await answers.complete(tenant, told.order, completion):
         await answers.publish(tenant, [fact_of_completion(ids.uuid7(), told.order, completion)])

@@ -20,9 +20,10 @@ from libs.contracts.retention import (
 )
 from libs.disposition.claims import Lock, Rule
 from libs.disposition.period import Period
+from libs.evidence.certificate.statement import CERTIFICATE_ENTITY, DIGEST_ENTITY, ISSUED
 from libs.kernel.denials import Denial
 from libs.kernel.ids import PrincipalId
-from services.retention.domain.orders import Answer, Claims, Completion, Order
+from services.retention.domain.orders import Answer, Claims, Completion, Issued, Order
 from services.retention.domain.rules import ErasureRequest, LockVersion, RuleVersion
 
 RULE_MADE: Final = "retention.rule.made"
@@ -146,6 +147,20 @@ def fact_of_completion(act: UUID, order: UUID, completion: Completion) -> Retent
         at=completion.at,
         entities=(_order(order),),
         outcome="refused" if completion.refused else "done",
+    )
+
+
+def fact_of_certificate(certificate: UUID, issued: Issued) -> RetentionFact:
+    """Return the fact that a certificate was issued: by its hash the log names this one and no other."""
+    return RetentionFact(
+        act=issued.act,
+        action=ISSUED,
+        actor=Actor(kind="service", name="retention"),
+        at=issued.at,
+        entities=(
+            Entity(kind=CERTIFICATE_ENTITY, id=str(certificate)),
+            Entity(kind=DIGEST_ENTITY, id=issued.digest.hex()),
+        ),
     )
 
 

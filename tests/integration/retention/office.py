@@ -15,24 +15,38 @@ import psycopg
 from libs.authn.actor import Actor
 from libs.authn.errors import Unauthenticated
 from libs.authz.authorizer import Authorizer
+from libs.contracts.events import decode
+from libs.contracts.facts import RetentionFact
 from libs.contracts.retention import MessagingOrderAnswered
 from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.disposition.presets import read_presets
+from libs.evidence.bundle import act_bundle
+from libs.evidence.certificate.statement import CERTIFICATE_ENTITY
+from libs.evidence.detail import Entity, detail_commitment
+from libs.evidence.leaf import Leaf, leaf_of
 from libs.host.app import create_app
 from libs.host.approvals import approval_routes
 from libs.kernel.denials import Denials
 from libs.kernel.ids import DeviceId, PrincipalId, SessionId, SystemIds, TenantId
 from libs.kernel.randomness import SystemRandomness
+from libs.merkle.hashing import leaf_hash
+from libs.merkle.tree import inclusion_proof
+from services.audit.usecases.sequence import detail_of
+from services.retention.domain.errors import CertificateUnavailable
+from services.retention.edge.certificates import certificate_routes
 from services.retention.edge.http import retention_routes
 from services.retention.edge.problems import PROBLEMS
 from services.retention.store.acts import ACTS
 from services.retention.store.books import PostgresAnswers, PostgresBooks
+from services.retention.store.certificates import PostgresCertificateBooks
 from services.retention.usecases.access import Access
+from services.retention.usecases.certificates import Certificates
 from services.retention.usecases.denials import TellDenials
 from services.retention.usecases.orders import Orders, take_answer
 from services.retention.usecases.rules import Erasures, Locks, Rules
 from services.retention.usecases.runs import Runs
 from tests.support.engines import ServiceDatabase
+from tests.unit.evidence.logs import SALT, note_of
 
 OURS, THEIRS = TenantId(UUID(int=1)), TenantId(UUID(int=2))
 OFFICER, COUNSEL = PrincipalId(UUID(int=7)), PrincipalId(UUID(int=8))
@@ -86,6 +100,7 @@ class Office:
     clock: Hand
     ids: SystemIds
     tell_denials: TellDenials
+    log: "Logged"
 
     async def ask(
         self,
@@ -140,6 +155,37 @@ class Office:
         return {action: sum(count for _, count in rows) for action, rows in counted.items() if rows}
 
 
+class Logged:
+    """A log that has an entry for each fact that was published, as the audit service would write it."""
+
+    def __init__(self, database: ServiceDatabase) -> None:
+        self._database = database
+        self.covers = True
+
+    async def bundle(self, tenant: TenantId, certificate: UUID) -> bytes:
+        """Return the evidence that the log names a certificate."""
+        with psycopg.connect(self._database.admin_dsn.reveal()) as admin:
+            rows = admin.execute("SELECT body FROM retention.outbox ORDER BY part, position").fetchall()
+        events = [decode(bytes(body)) for (body,) in rows]
+        told = [
+            (envelope, detail_of(event))
+            for envelope, event in events
+            if isinstance(event, RetentionFact) and envelope.tenant == tenant
+        ]
+        if not self.covers:
+            raise CertificateUnavailable
+        leaves = [
+            leaf_of(
+                Leaf(tenant, at, envelope.id, "retention", 1, at + 1, NOON, detail_commitment(detail, SALT))
+            )
+            for at, (envelope, detail) in enumerate(told)
+        ]
+        named = Entity(CERTIFICATE_ENTITY, str(certificate))
+        (index,) = [at for at, (_, detail) in enumerate(told) if named in detail.entities]
+        proof = inclusion_proof([leaf_hash(leaf) for leaf in leaves], index)
+        return act_bundle(leaves[index], proof, note_of(leaves, log=tenant), detail=told[index][1], salt=SALT)
+
+
 @asynccontextmanager
 async def office_in(database: ServiceDatabase) -> AsyncIterator[Office]:
     """Give the service over a database."""
@@ -164,11 +210,22 @@ async def office_in(database: ServiceDatabase) -> AsyncIterator[Office]:
         runs=runs,
     )
     desk = approval_routes("/retention/v1", verifier=Badges(), revocations=Badges(), desk=runs, clock=clock)
+    log = Logged(database)
+    certificates = certificate_routes(
+        "/retention/v1",
+        verifier=Badges(),
+        revocations=Badges(),
+        certificates=Certificates(PostgresCertificateBooks(pool, clock, ids), access, log),
+    )
     app = create_app(
-        "retention", title="Trial", prefix="/retention/v1", routers=[routes, desk], problems=PROBLEMS
+        "retention",
+        title="Trial",
+        prefix="/retention/v1",
+        routers=[routes, certificates, desk],
+        problems=PROBLEMS,
     )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://retention") as http:
-        yield Office(http, database, projecting, clock, ids, TellDenials(books, denials, ids))
+        yield Office(http, database, projecting, clock, ids, TellDenials(books, denials, ids), log)
     await pool.close()
     await projecting.close()

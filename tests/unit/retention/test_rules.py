@@ -19,6 +19,7 @@ from services.retention.domain.orders import (
     Answer,
     Claims,
     Completion,
+    Done,
     Order,
     Standing,
     State,
@@ -130,7 +131,7 @@ def test_anything_else_is_not_carried_out(tried: Standing, rules: tuple[Rule, ..
 
 def test_an_order_stands_as_its_executors_say():
     run = replace(ORDER, kind="run", dry_run=UUID(int=6), generation=7, digest=bytes(32))
-    did = Completion("messaging", "", None, NOON)
+    did = Completion("messaging", "", None, NOON, Done(0, 0, 0, 0, 0))
     assert Standing(ORDER).state is State.ISSUED
     assert TRIED.state is State.ANSWERED
     assert Standing(run, {"messaging": FOUND}).state is State.ISSUED

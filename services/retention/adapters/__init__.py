@@ -1,0 +1,1 @@
+"""Peers behind the ports: what was destroyed, the key that signs, and the audit log."""
