@@ -13,6 +13,7 @@ from rich.console import Console
 
 from services.runner.bench.audit import audit_figures
 from services.runner.bench.corpora import MESSAGES, Load
+from services.runner.bench.ediscovery import ediscovery_figures
 from services.runner.bench.figures import Figure, in_words
 from services.runner.bench.messaging import Report, send_figures, with_deployment
 from services.runner.bench.retention import retention_figures
@@ -63,4 +64,5 @@ def _measured(facts: Mapping[str, Any], report: Report) -> list[Figure]:
 AREAS: Mapping[str, Measure] = {"messaging": _messaging, "audit": audit_figures}
 ON_CORPUS: Mapping[str, Callable[[Load, Report], list[Figure]]] = {
     "retention": retention_figures,
+    "ediscovery": ediscovery_figures,
 }

@@ -1,13 +1,16 @@
 """Processor time and memory of a deployment's processes, from /proc: a busy machine falsifies them little."""
 
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 import psutil
 
 from services.runner.errors import RunnerError
 
+SAMPLE_SECONDS: Final = 0.1
 _KIB: Final = 1024
 _GATEWAY_PREFIX: Final = "gw-"
 
@@ -37,6 +40,38 @@ def proportional_bytes(processes: Iterable[int]) -> int:
     """
     every = {one.pid for pid in processes for one in _tree(pid, set())}
     return sum(_proportional_bytes_of(pid) for pid in every)
+
+
+class PeakMemory:
+    """The most proportional memory that a process and its children have within the block, by samples."""
+
+    def __init__(self, pid: int) -> None:
+        """Look at the process `pid`."""
+        self.most = 0
+        self._pid = pid
+        self._ended = threading.Event()
+        self._looking = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to look, ten times a second."""
+        self._sample()
+        self._looking.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Look once more, and no more then."""
+        self._ended.set()
+        self._looking.join()
+        self._sample()
+
+    def _look(self) -> None:
+        while not self._ended.wait(SAMPLE_SECONDS):
+            self._sample()
+
+    def _sample(self) -> None:
+        self.most = max(self.most, proportional_bytes([self._pid]))
 
 
 def _tree(pid: int, without: set[int]) -> list[psutil.Process]:

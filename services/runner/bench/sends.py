@@ -83,8 +83,9 @@ class Senders:
             due = max(due + pause, clock())
 
     async def say(self, number: int, text: str) -> None:
-        """Send one text from a socket, and return with its ack."""
-        await self._devices[number].send(self._conversations[number], text)
+        """Send one text from a socket, all of them in turn, and return with its ack."""
+        place = number % len(self._devices)
+        await self._devices[place].send(self._conversations[place], text)
 
     async def close(self) -> None:
         """Close every socket."""

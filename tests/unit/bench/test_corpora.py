@@ -63,7 +63,7 @@ def test_a_day_has_no_more_speakers_than_a_conversation_takes() -> None:
         (
             "weather",
             None,
-            "there is nothing to measure called weather; there is: messaging, audit, retention",
+            "there is nothing to measure called weather; there is: messaging, audit, retention, ediscovery",
         ),
         ("audit", 100, "audit is measured on no corpus"),
     ],
