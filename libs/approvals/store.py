@@ -132,6 +132,44 @@ class Approvals:
         return used
 
 
+class TenantApprovals:
+    """One tenant's requests within one transaction."""
+
+    def __init__(self, schema: str, tx: Transaction, tenant: TenantId) -> None:
+        """Work within `tx`, which is bound to `tenant`, on the requests of the service `schema`."""
+        self._tx = tx
+        self._tenant = tenant
+        self._approvals = Approvals(schema)
+
+    async def insert(self, request: Request) -> None:
+        """Keep a new request."""
+        await self._approvals.insert(self._tx, request)
+
+    async def get(self, request: UUID) -> Request:
+        """Return a request. Raises RequestNotFound."""
+        return await self._approvals.get(self._tx, self._tenant, request)
+
+    async def find_latest(self, subject: UUID) -> Request | None:
+        """Return the newest request about a subject."""
+        return await self._approvals.find_latest(self._tx, self._tenant, subject)
+
+    async def listed(self, limit: int) -> list[Request]:
+        """Return the newest requests, the newest first."""
+        return await self._approvals.listed(self._tx, self._tenant, limit)
+
+    async def decide(
+        self, request: UUID, approver: PrincipalId, digest: bytes, now: datetime, *, approves: bool
+    ) -> Request:
+        """Approve or refuse. Raises what `Approvals.decide` raises."""
+        return await self._approvals.decide(
+            self._tx, self._tenant, request, approver, digest, now, approves=approves
+        )
+
+    async def use(self, request: Request, act: str, subject: UUID, digest: bytes, now: datetime) -> Request:
+        """Use an approval. Raises what `Approvals.use` raises."""
+        return await self._approvals.use(self._tx, request, act, subject, digest, now)
+
+
 def _request_of(row: Any) -> Request:
     return Request(
         request=row.request,

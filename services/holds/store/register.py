@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from libs.approvals.request import Request
-from libs.approvals.store import Approvals
+from libs.approvals.store import TenantApprovals
 from libs.db.pool import Row, TenantDatabase, Transaction
 from libs.kernel.clock import Clock
 from libs.kernel.denials import Denial
@@ -80,44 +79,6 @@ _DENY: Final = """
 """
 
 
-class PostgresRequests:
-    """One tenant's requests for releases within one transaction."""
-
-    def __init__(self, tx: Transaction, tenant: TenantId) -> None:
-        """Work within `tx`, which is bound to `tenant`."""
-        self._tx = tx
-        self._tenant = tenant
-        self._approvals = Approvals(SCHEMA)
-
-    async def insert(self, request: Request) -> None:
-        """Keep a new request."""
-        await self._approvals.insert(self._tx, request)
-
-    async def get(self, request: UUID) -> Request:
-        """Return a request. Raises RequestNotFound."""
-        return await self._approvals.get(self._tx, self._tenant, request)
-
-    async def find_latest(self, subject: UUID) -> Request | None:
-        """Return the newest request about a hold."""
-        return await self._approvals.find_latest(self._tx, self._tenant, subject)
-
-    async def listed(self, limit: int) -> list[Request]:
-        """Return the newest requests, the newest first."""
-        return await self._approvals.listed(self._tx, self._tenant, limit)
-
-    async def decide(
-        self, request: UUID, approver: PrincipalId, digest: bytes, now: datetime, *, approves: bool
-    ) -> Request:
-        """Approve or refuse."""
-        return await self._approvals.decide(
-            self._tx, self._tenant, request, approver, digest, now, approves=approves
-        )
-
-    async def use(self, request: Request, act: str, subject: UUID, digest: bytes, now: datetime) -> Request:
-        """Use an approval."""
-        return await self._approvals.use(self._tx, request, act, subject, digest, now)
-
-
 class PostgresRegister:
     """One tenant's holds within one transaction."""
 
@@ -127,7 +88,7 @@ class PostgresRegister:
         self._tenant = tenant
         self._clock = clock
         self._ids = ids
-        self.requests = PostgresRequests(tx, tenant)
+        self.requests = TenantApprovals(SCHEMA, tx, tenant)
 
     async def lock_generation(self) -> int:
         """Return the tenant's generation, held to the commit."""

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from libs.approvals.request import Request
+from libs.approvals.ports import Requests
 from libs.kernel.denials import Denial
-from libs.kernel.ids import PrincipalId, TenantId
+from libs.kernel.ids import TenantId
 from services.retention.domain.orders import Answer, Completion, Order, Standing
 from services.retention.domain.rules import ErasureRequest, LockVersion, RuleVersion
 
@@ -19,36 +18,6 @@ class Outgoing(Protocol):
     @property
     def name(self) -> str:
         """The event's name."""
-        ...
-
-
-class Requests(Protocol):
-    """Requests for runs; each decision and each use is one guarded statement."""
-
-    async def insert(self, request: Request) -> None:
-        """Keep a new request."""
-        ...
-
-    async def get(self, request: UUID) -> Request:
-        """Return a request. Raises RequestNotFound."""
-        ...
-
-    async def find_latest(self, subject: UUID) -> Request | None:
-        """Return the newest request about a dry run."""
-        ...
-
-    async def listed(self, limit: int) -> list[Request]:
-        """Return the newest requests, the newest first."""
-        ...
-
-    async def decide(
-        self, request: UUID, approver: PrincipalId, digest: bytes, now: datetime, *, approves: bool
-    ) -> Request:
-        """Approve or refuse. Raises what `libs.approvals.request.decide_decision` raises."""
-        ...
-
-    async def use(self, request: Request, act: str, subject: UUID, digest: bytes, now: datetime) -> Request:
-        """Use an approval. Raises what `libs.approvals.request.decide_use` raises."""
         ...
 
 

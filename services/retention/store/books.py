@@ -2,18 +2,16 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from libs.approvals.request import Request
-from libs.approvals.store import Approvals
+from libs.approvals.store import TenantApprovals
 from libs.contracts.events import Event
 from libs.db.pool import TenantDatabase, Transaction
 from libs.events.outbox import append, record_of
 from libs.kernel.clock import Clock
 from libs.kernel.denials import Denial
-from libs.kernel.ids import Ids, PrincipalId, TenantId
+from libs.kernel.ids import Ids, TenantId
 from services.retention.domain.orders import Answer, Completion, Confirmed, Issued, Order, Standing
 from services.retention.domain.rules import ErasureRequest, LockVersion, RuleVersion
 from services.retention.ports.books import Outgoing
@@ -96,44 +94,6 @@ _DENIAL: Final = """
     VALUES (%s, %s, %s, %s, %s, %s)"""
 
 
-class PostgresRequests:
-    """One tenant's requests for runs within one transaction."""
-
-    def __init__(self, tx: Transaction, tenant: TenantId) -> None:
-        """Work within `tx`, which is bound to `tenant`."""
-        self._tx = tx
-        self._tenant = tenant
-        self._approvals = Approvals(SCHEMA)
-
-    async def insert(self, request: Request) -> None:
-        """Keep a new request."""
-        await self._approvals.insert(self._tx, request)
-
-    async def get(self, request: UUID) -> Request:
-        """Return a request. Raises RequestNotFound."""
-        return await self._approvals.get(self._tx, self._tenant, request)
-
-    async def find_latest(self, subject: UUID) -> Request | None:
-        """Return the newest request about a dry run."""
-        return await self._approvals.find_latest(self._tx, self._tenant, subject)
-
-    async def listed(self, limit: int) -> list[Request]:
-        """Return the newest requests, the newest first."""
-        return await self._approvals.listed(self._tx, self._tenant, limit)
-
-    async def decide(
-        self, request: UUID, approver: PrincipalId, digest: bytes, now: datetime, *, approves: bool
-    ) -> Request:
-        """Approve or refuse."""
-        return await self._approvals.decide(
-            self._tx, self._tenant, request, approver, digest, now, approves=approves
-        )
-
-    async def use(self, request: Request, act: str, subject: UUID, digest: bytes, now: datetime) -> Request:
-        """Use an approval."""
-        return await self._approvals.use(self._tx, request, act, subject, digest, now)
-
-
 class PostgresBook:
     """One tenant's books within one transaction."""
 
@@ -143,7 +103,7 @@ class PostgresBook:
         self._tenant = tenant
         self._clock = clock
         self._ids = ids
-        self.requests = PostgresRequests(tx, tenant)
+        self.requests = TenantApprovals(SCHEMA, tx, tenant)
 
     async def rules(self) -> list[RuleVersion]:
         """Return the newest version of every rule, in the order of their ids."""
