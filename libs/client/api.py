@@ -1,7 +1,7 @@
 """HTTP with the platform: JSON in and out, problem documents as errors, one sentence for silence."""
 
-from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final, NoReturn, TypeVar
 
 import httpx
 import msgspec
@@ -58,23 +58,48 @@ class Api:
                 timeout=TIMEOUT,
             )
         except httpx.HTTPError as defect:
-            msg = f"{self.origin} did not answer {method} {path}: {type(defect).__name__}"
-            raise Unreachable(msg) from defect
+            raise self._silence(method, path, defect) from defect
         return _answer_of(response, answer)
+
+    async def pieces(self, path: str, *, token: str) -> AsyncIterator[bytes]:
+        """Give what lies at a path, whatever it is, piece by piece. Raises what `call` raises.
+
+        What breaks off raises Unreachable: whoever keeps the pieces does not take them for the whole.
+        """
+        headers = {"authorization": f"Bearer {token}"}
+        try:
+            async with self._http.stream(
+                "GET", self.origin + path, headers=headers, timeout=TIMEOUT
+            ) as response:
+                if response.status_code >= _LEAST_ERROR:
+                    await response.aread()
+                    _refuse(response)
+                async for piece in response.aiter_bytes():
+                    yield piece
+        except httpx.HTTPError as defect:
+            raise self._silence("GET", path, defect) from defect
+
+    def _silence(self, method: str, path: str, defect: httpx.HTTPError) -> Unreachable:
+        return Unreachable(f"{self.origin} did not answer {method} {path}: {type(defect).__name__}")
 
 
 def _answer_of(response: httpx.Response, answer: type[T]) -> T:
     """Read an answer. Raises SignedOut, Refused or Unreachable."""
     if response.status_code >= _LEAST_ERROR:
-        problem = _problem_of(response)
-        if response.status_code == UNAUTHENTICATED:
-            raise SignedOut(problem.detail or problem.title)
-        raise Refused(problem)
+        _refuse(response)
     try:
         return msgspec.json.decode(response.content or b"null", type=answer)
     except msgspec.DecodeError as defect:
         msg = f"{response.request.url} answered with something else than was agreed: {defect}"
         raise Unreachable(msg) from defect
+
+
+def _refuse(response: httpx.Response) -> NoReturn:
+    """Raise what a refusal is: SignedOut or Refused."""
+    problem = _problem_of(response)
+    if response.status_code == UNAUTHENTICATED:
+        raise SignedOut(problem.detail or problem.title)
+    raise Refused(problem)
 
 
 def _problem_of(response: httpx.Response) -> Problem:

@@ -47,6 +47,17 @@ class Door:
         """Return the answer to a call as `answer`. Raises ClientError."""
         return await self._api.call(method, path, answer, token=await self._session.access_token(), **more)
 
+    async def save(self, path: str, to: Path) -> None:
+        """Keep what lies at a path in the file `to`, whole or not at all. Raises ClientError and OSError."""
+        part = to.with_name(f"{to.name}.part")
+        try:
+            with part.open("wb") as file:
+                async for piece in self._api.pieces(path, token=await self._session.access_token()):
+                    file.write(piece)
+            part.replace(to)
+        finally:
+            part.unlink(missing_ok=True)
+
     async def leave(self) -> None:
         """End the session."""
         await self._session.sign_out()
