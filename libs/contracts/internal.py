@@ -392,7 +392,7 @@ class FindPeople(Wire, frozen=True, kw_only=True):
 
 
 class DirectoryPerson(SecretWire, frozen=True, kw_only=True):
-    """Somebody as the directory names him; whoever is deactivated is there, too."""
+    """Somebody as the directory names him; whoever is deactivated or has left it is there, too."""
 
     principal: UUID
     name: str

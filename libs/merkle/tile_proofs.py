@@ -5,8 +5,9 @@ one lies under a tile. So a caller first asks which tiles he needs, gets them in
 computes: nothing here waits for anything.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from libs.merkle.errors import TileRefused
@@ -72,6 +73,15 @@ def inclusion_from_tiles(source: HashSource, index: int, size: int) -> list[byte
     return range_from_tiles(source, index, index, size)
 
 
+def inclusions_from_tiles(source: HashSource, indexes: Sequence[int], size: int) -> list[list[bytes]]:
+    """Return the inclusion proof of each of `indexes`, in their order; what they share is hashed once.
+
+    It asks for the tiles of `tiles_for_inclusion` of each. Raises as `inclusion_from_tiles` does.
+    """
+    subtree_root = cache(lambda subtree: _subtree_root(source, subtree, size))
+    return [[_root(subtree_root, span) for span in _beside(index, index, size)] for index in indexes]
+
+
 def range_from_tiles(source: HashSource, first: int, last: int, size: int) -> list[bytes]:
     """Return the proof of leaves `first` to `last` (both included); see `libs.merkle.tree.range_proof`."""
     return _roots(source, _beside(first, last, size), size)
@@ -130,12 +140,12 @@ def _tiles_under(spans: Iterable[_Span], size: int) -> frozenset[TileAt]:
 
 
 def _roots(source: HashSource, spans: Iterable[_Span], size: int) -> list[bytes]:
-    return [_root(source, span, size) for span in spans]
+    return [_root(lambda subtree: _subtree_root(source, subtree, size), span) for span in spans]
 
 
-def _root(source: HashSource, span: _Span, size: int) -> bytes:
+def _root(subtree_root: Callable[[_Subtree], bytes], span: _Span) -> bytes:
     """Return the root over a span: its subtrees' roots, put together from the right."""
-    roots = [_subtree_root(source, subtree, size) for subtree in _subtrees(span)]
+    roots = [subtree_root(subtree) for subtree in _subtrees(span)]
     root = roots.pop()
     while roots:
         root = node_hash(roots.pop(), root)

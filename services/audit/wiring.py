@@ -39,6 +39,7 @@ from services.audit.edge.evidence import evidence_routes
 from services.audit.edge.http import read_routes
 from services.audit.edge.operator import operator_routes
 from services.audit.edge.problems import PROBLEMS
+from services.audit.edge.proofs import proof_routes
 from services.audit.edge.stream import fact_door
 from services.audit.settings import Settings
 from services.audit.store.acts import ACTS
@@ -54,6 +55,7 @@ from services.audit.usecases.reconcile import Reconcile
 from services.audit.usecases.record_reads import RecordReads
 from services.audit.usecases.search import SearchEntries
 from services.audit.usecases.take_evidence import OwnEvidence, TakeEvidence
+from services.audit.usecases.take_proofs import TakeProofs
 
 SERVICE: Final = "audit"
 PREFIX: Final = "/audit/v1"
@@ -182,6 +184,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
             _reading_routes(world),
             operator_routes(world.peers, world.reconcile),
             evidence_routes(world.peers, OwnEvidence(world.readings)),
+            proof_routes(world.peers, TakeProofs(world.readings, world.clock, world.ids)),
             outbox_routes(SERVICE, world.publishing, world.peers),
         ],
         problems=PROBLEMS,

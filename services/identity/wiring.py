@@ -37,6 +37,7 @@ from services.identity.adapters.passwords import Argon2Passwords
 from services.identity.adapters.signing import LeasedSigning
 from services.identity.edge.directory import directory_routes
 from services.identity.edge.operator import OperatorActs, operator_routes
+from services.identity.edge.people import people_routes
 from services.identity.edge.problems import PROBLEMS
 from services.identity.edge.revocations import revocation_routes
 from services.identity.edge.scim import SCIM_PREFIX, ScimActs, scim_routes
@@ -58,6 +59,7 @@ from services.identity.usecases.operate import (
     ListTenants,
     SetPassword,
 )
+from services.identity.usecases.people import NamePeople
 from services.identity.usecases.provision import (
     AdmitScimClient,
     ChangeUser,
@@ -223,6 +225,7 @@ def _internal_routes(world: _World) -> list[APIRouter]:
     )
     return [
         operator_routes(world.peers, acts),
+        people_routes(world.peers, NamePeople(database)),
         revocation_routes(world.peers, world.settings.peer_keys, ReadRevocations(world.log, clock)),
         outbox_routes(SERVICE, world.publishing, world.peers),
         acts_routes(SERVICE, world.publishing, world.peers, ACTS),

@@ -105,6 +105,14 @@ class StoredDetail:
         )
 
 
+class FoundAct(NamedTuple):
+    """An act that was found by its id: the leaf of its entry, and what that commits to."""
+
+    act: UUID
+    leaf: bytes
+    detail: StoredDetail
+
+
 class PublishedCheckpoint(NamedTuple):
     """A signed statement about the log of `size` entries: its root (32 bytes) and its note."""
 

@@ -10,6 +10,7 @@ from libs.kernel.ids import TenantId
 from libs.merkle.tiles import TileAt
 from services.audit.domain.reading import (
     Criteria,
+    FoundAct,
     FoundEntry,
     Page,
     PublishedCheckpoint,
@@ -48,6 +49,15 @@ class LogReader(Protocol):
 
     async def details(self, first: int, last: int, shown: Collection[str]) -> dict[int, StoredDetail]:
         """Return what the entries from `first` to `last` tell, of the classes `shown` alone."""
+        ...
+
+    async def acts(
+        self, source: str, actions: Collection[str], acts: Collection[UUID], size: int
+    ) -> list[FoundAct]:
+        """Return those of `acts` that `source` told of, by index below `size`, of these kinds alone.
+
+        An act is found by the entity that it made: that has its id.
+        """
         ...
 
     async def find_index(self, fact: UUID, shown: Collection[str], size: int) -> int | None:

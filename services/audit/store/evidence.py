@@ -3,13 +3,14 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
+from uuid import UUID
 
 from libs.db.pool import Row, Transaction
 from libs.kernel.ids import TenantId
 from libs.merkle.hashing import leaf_hash
 from libs.merkle.tiles import TILE_WIDTH, TileAt, tile_root
 from services.audit.domain.errors import LogDamaged
-from services.audit.domain.reading import FoundEntry, PublishedCheckpoint, StoredDetail
+from services.audit.domain.reading import FoundAct, FoundEntry, PublishedCheckpoint, StoredDetail
 from services.audit.store.search import PostgresSearch, entry_of
 
 _LATEST: Final = """
@@ -38,6 +39,19 @@ SELECT e.index, e.fact, e.source, d.at, d.action, d.visibility, d.actor_kind, d.
   FROM audit.detail d JOIN audit.entry e ON e.tenant = d.tenant AND e.index = d.index
  WHERE d.tenant = %s AND d.index >= %s AND d.index <= %s AND d.visibility = ANY(%s::text[])
 """
+
+_ACTS: Final = """
+SELECT e.leaf, x.id AS act, e.index, e.fact, e.source, d.at, d.action, d.visibility, d.actor_kind, d.actor_id,
+       d.actor_name, d.outcome, d.count, d.matter, d.approvals, d.runs, d.salt
+  FROM audit.detail_entity x
+  JOIN audit.detail d ON d.tenant = x.tenant AND d.index = x.index
+  JOIN audit.entry e ON e.tenant = x.tenant AND e.index = x.index
+ WHERE x.tenant = %(tenant)s AND x.kind = ANY(%(kinds)s::text[]) AND x.id = ANY(%(acts)s::text[])
+   AND x.index < %(size)s AND e.source = %(source)s AND d.action = ANY(%(actions)s::text[])
+ ORDER BY x.index
+"""
+_MADE: Final = ("commit", "map")
+"""Entities that have the id of the act that made them."""
 
 
 class PostgresEvidence:
@@ -88,6 +102,25 @@ class PostgresEvidence:
         rows = await self._tx.fetch_all(_DETAILS, (self._tenant, first, last, sorted(shown)))
         entities = await PostgresSearch(self._tx, self._tenant).entities_of([row.index for row in rows])
         return {row.index: StoredDetail(_entry_with(row, entities), row.salt) for row in rows}
+
+    async def acts(
+        self, source: str, actions: Collection[str], acts: Collection[UUID], size: int
+    ) -> list[FoundAct]:
+        """Return those of `acts` that `source` told of, by index below `size`, of these kinds alone."""
+        wanted = {
+            "tenant": self._tenant,
+            "kinds": list(_MADE),
+            "acts": [str(act) for act in acts],
+            "size": size,
+            "source": source,
+            "actions": list(actions),
+        }
+        rows = await self._tx.fetch_all(_ACTS, wanted)
+        entities = await PostgresSearch(self._tx, self._tenant).entities_of([row.index for row in rows])
+        return [
+            FoundAct(UUID(row.act), row.leaf, StoredDetail(_entry_with(row, entities), row.salt))
+            for row in rows
+        ]
 
     async def _full_tiles(self, wanted: Sequence[TileAt]) -> dict[TileAt, bytes]:
         if not wanted:

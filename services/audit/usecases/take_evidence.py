@@ -67,7 +67,7 @@ class TakeEvidence:
         """Return the bundle of the act of a fact. Raises EntryNotFound until the checkpoint covers it."""
         shown = self.access.find_classes(actor) if detail else frozenset(CLASSES)
         async with self._begun(actor, f"act {fact}") as tx:
-            checkpoint = await _checkpoint_of(tx.log, size)
+            checkpoint = await checkpoint_of(tx.log, size)
             index = await tx.log.find_index(fact, shown, checkpoint.size)
             stretch, details = await _act(tx.log, actor.tenant, index, checkpoint, shown, detail=detail)
         return _act_bundle(stretch, details)
@@ -78,7 +78,7 @@ class TakeEvidence:
         """Return the bundle of the first act that names an entity and that the actor may see."""
         shown = self.access.find_classes(actor)
         async with self._begun(actor, f"entity {kind} {entity}") as tx:
-            checkpoint = await _checkpoint_of(tx.log, size)
+            checkpoint = await checkpoint_of(tx.log, size)
             index = await tx.log.find_index_naming(kind, entity, shown, checkpoint.size)
             stretch, details = await _act(tx.log, actor.tenant, index, checkpoint, shown, detail=detail)
         return _act_bundle(stretch, details)
@@ -92,7 +92,7 @@ class TakeEvidence:
         """
         shown = self.access.find_classes(actor)
         async with self._begun(actor, f"range {first} {last}") as tx:
-            checkpoint = await _checkpoint_of(tx.log, size)
+            checkpoint = await checkpoint_of(tx.log, size)
             if not first <= last < checkpoint.size:
                 raise RangeRefused(checkpoint.size)
             if last - first >= MOST_LEAVES:
@@ -128,7 +128,7 @@ class OwnEvidence:
         """
         shown = frozenset(CLASSES)
         async with self.database.begin(tenant) as tx:
-            checkpoint = await _checkpoint_of(tx.log, None)
+            checkpoint = await checkpoint_of(tx.log, None)
             index = await tx.log.find_index_naming(kind, entity, shown, checkpoint.size)
             stretch, details = await _act(tx.log, tenant, index, checkpoint, shown, detail=True)
         (leaf,) = stretch.leaves
@@ -137,7 +137,7 @@ class OwnEvidence:
         return _act_bundle(stretch, details)
 
 
-async def _checkpoint_of(log: LogReader, size: int | None) -> PublishedCheckpoint:
+async def checkpoint_of(log: LogReader, size: int | None) -> PublishedCheckpoint:
     """Return the checkpoint of `size`, or the largest.
 
     Raises RangeRefused for a size that none has, EntryNotFound before the first.
@@ -190,15 +190,20 @@ def _opened(
     """Return details with their salts, by ascending index. Raises LogDamaged for one that its leaf denies."""
     opened = {}
     for index in sorted(stored):
-        detail, salt = stored[index].detail(), stored[index].salt
-        try:
-            held = parse_leaf(leaves[index - first]).detail == detail_commitment(detail, salt)
-        except EvidenceRefused:
-            held = False
-        if not held:
-            raise LogDamaged(tenant, "the detail is not the one that the leaf commits to", index)
-        opened[index] = (detail, salt)
+        opened[index] = opened_detail(tenant, leaves[index - first], index, stored[index])
     return opened
+
+
+def opened_detail(tenant: TenantId, leaf: bytes, index: int, stored: StoredDetail) -> tuple[Detail, bytes]:
+    """Return a detail with its salt. Raises LogDamaged when it is not the one that its leaf commits to."""
+    detail, salt = stored.detail(), stored.salt
+    try:
+        held = parse_leaf(leaf).detail == detail_commitment(detail, salt)
+    except EvidenceRefused:
+        held = False
+    if not held:
+        raise LogDamaged(tenant, "the detail is not the one that the leaf commits to", index)
+    return detail, salt
 
 
 def _act_bundle(stretch: _Stretch, details: Mapping[int, tuple[Detail, bytes]]) -> bytes:

@@ -7,12 +7,17 @@ from libs.kernel.denials import Denial
 from services.audit.domain.reading import ACCESS_DENIED, Reading
 
 
-def fact_of_reading(reading: Reading) -> AuditFact:
-    """Return the fact of a reading; a search for a silent hold must not tell of the hold."""
+def fact_of_reading(reading: Reading, service: str | None = None) -> AuditFact:
+    """Return the fact of a reading, by a person or a `service`.
+
+    A search for a silent hold must not tell of the hold.
+    """
     return AuditFact(
         act=reading.reading,
         action=reading.action,
-        actor=Actor(kind="principal", id=reading.principal),
+        actor=Actor(kind="principal", id=reading.principal)
+        if service is None
+        else Actor(kind="service", name=service),
         at=reading.at,
         entities=(Entity(kind="log", id=str(reading.log)),),
         count=reading.times,

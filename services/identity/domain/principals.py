@@ -50,6 +50,25 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedPerson:
+    """Somebody as correspondence names him: `email` is his primary address, None if he has none."""
+
+    principal: PrincipalId
+    name: str
+    email: str | None
+
+
+def address_of(user_name: str, document: Mapping[str, Any]) -> str | None:
+    """Return the primary address, the first where none is primary, or a user name that is an address."""
+    emails = [email for email in document.get("emails", ()) if email.get("value")]
+    primary = [email for email in emails if email.get("primary")]
+    for email in (*primary, *emails):
+        address: str = email["value"]
+        return address
+    return user_name if "@" in user_name else None
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """What a session needs to know of its principal."""
 

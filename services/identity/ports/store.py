@@ -9,7 +9,7 @@ from uuid import UUID
 from libs.kernel.denials import Denial
 from libs.kernel.ids import PrincipalId, SessionId, TenantId
 from services.identity.domain.acts import Act
-from services.identity.domain.principals import Account, Person, Principal
+from services.identity.domain.principals import Account, NamedPerson, Person, Principal
 from services.identity.domain.roles import RolesChanged, RoleSource
 from services.identity.domain.scim.filters import Filter
 from services.identity.domain.sessions import EndReason, Session
@@ -70,6 +70,14 @@ class Principals(Protocol):
 
     async def search_people(self, words: Sequence[str], limit: int) -> list[Person]:
         """Return active people one of whose names begins with each of the words, by display name."""
+        ...
+
+    async def named(self, principals: Sequence[PrincipalId]) -> list[NamedPerson]:
+        """Return those of `principals` that are, or were, in the directory, by their ids."""
+        ...
+
+    async def called(self, text: str, limit: int) -> list[NamedPerson]:
+        """Return who has, or had, this user name, address or display name; case does not count."""
         ...
 
     async def find_account(self, principal: PrincipalId) -> Account | None:

@@ -11,7 +11,14 @@ from psycopg.types.json import Jsonb
 from libs.db.pool import Transaction
 from libs.kernel.ids import PrincipalId, TenantId
 from services.identity.domain.errors import NotUnique
-from services.identity.domain.principals import Account, Person, Principal, name_key_of
+from services.identity.domain.principals import (
+    Account,
+    NamedPerson,
+    Person,
+    Principal,
+    address_of,
+    name_key_of,
+)
 from services.identity.domain.scim.documents import email_key_of
 from services.identity.domain.scim.filters import Condition, Field, Filter
 
@@ -63,6 +70,17 @@ _SEARCH_PEOPLE: Final = """
 SELECT principal, user_name, display_name, active FROM identity.principal
  WHERE tenant = %s AND active AND removed_at IS NULL AND search_key LIKE ALL (%s::text[])
  ORDER BY display_name, principal LIMIT %s
+"""
+_NAMED: Final = """
+SELECT principal, user_name, display_name, document FROM identity.principal
+ WHERE tenant = %s AND principal = ANY (%s::uuid[]) ORDER BY principal
+"""
+_CALLED: Final = """
+SELECT principal, user_name, display_name, document FROM identity.principal
+ WHERE tenant = %(tenant)s
+   AND (name_key = %(name_key)s OR email_keys @> ARRAY[%(email_key)s]
+        OR lower(normalize(display_name, NFKC)) = lower(normalize(%(text)s, NFKC)))
+ ORDER BY principal LIMIT %(limit)s
 """
 _MATCHING: Final = "tenant = %(tenant)s AND removed_at IS NULL"
 _CONDITIONS: Final = {
@@ -143,6 +161,22 @@ class PostgresPrincipals:
             Person(PrincipalId(row.principal), row.user_name, row.display_name, row.active) for row in rows
         ]
 
+    async def named(self, principals: Sequence[PrincipalId]) -> list[NamedPerson]:
+        """Return those of `principals` that are, or were, in the directory, by their ids."""
+        rows = await self._tx.fetch_all(_NAMED, (self._tenant, list(principals)))
+        return [_named_of(row) for row in rows]
+
+    async def called(self, text: str, limit: int) -> list[NamedPerson]:
+        """Return who has, or had, this user name, address or display name; case does not count."""
+        wanted = {
+            "tenant": self._tenant,
+            "name_key": name_key_of(text),
+            "email_key": email_key_of(text),
+            "text": text,
+            "limit": limit,
+        }
+        return [_named_of(row) for row in await self._tx.fetch_all(_CALLED, wanted)]
+
     async def _write(self, statement: str, principal: Principal) -> None:
         try:
             await self._tx.execute(statement, _parameters_of(self._tenant, principal))
@@ -214,6 +248,10 @@ def _search_key_of(principal: Principal) -> str:
 def _escaped(word: str) -> str:
     """Return a word as LIKE takes it literally."""
     return word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+
+
+def _named_of(row: Any) -> NamedPerson:
+    return NamedPerson(PrincipalId(row.principal), row.display_name, address_of(row.user_name, row.document))
 
 
 def _principal_of(row: Any) -> Principal:

@@ -11,7 +11,7 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from libs.contracts.events import encode
-from libs.contracts.facts import Actor, Entity, IdentityFact
+from libs.contracts.facts import Actor, Entity, Fact, IdentityFact
 from libs.db.pool import CrossingDatabase
 from libs.events.records import StreamRecord
 from libs.evidence.trust import Trust, TrustedKey
@@ -60,14 +60,16 @@ class Logs:
         signs = IntegrationSigns(self.metrics)
         return Integrate(PostgresLedgers(self.sequencing), self.key, INSTANCE, self.clock, signs)
 
-    async def sequence(self, facts: Sequence[tuple[TenantId, IdentityFact]], part: int = 3) -> None:
-        """Give facts their entries, as identity's projector does."""
-        apply = fact_door("identity", PostgresJournal, SystemRandomness(), lambda _count: None)
+    async def sequence(
+        self, facts: Sequence[tuple[TenantId, Fact]], part: int = 3, source: str = "identity"
+    ) -> None:
+        """Give facts their entries, as the projector of `source` does."""
+        apply = fact_door(source, PostgresJournal, SystemRandomness(), lambda _count: None)
         records = []
         for tenant, fact in facts:
             self.positions[part] = self.positions.get(part, 0) + 1
             body = encode(fact, id=uuid4(), time=NOW, tenant=tenant)
-            records.append(StreamRecord(part, self.positions[part], tenant, IdentityFact.name, body))
+            records.append(StreamRecord(part, self.positions[part], tenant, fact.name, body))
         for start in range(0, len(records), 500):
             async with self.sequencing.begin() as tx:
                 await apply(tx, records[start : start + 500])

@@ -34,7 +34,7 @@ from tests.support.engines import ServiceDatabase
 
 SEEDS = {
     name: bytes([number]) * 32
-    for number, name in enumerate(["identity", "operator", "messaging", "audit"], 1)
+    for number, name in enumerate(["identity", "operator", "messaging", "audit", "ediscovery"], 1)
 }
 TOKEN_SEED = b"\x77" * 32
 SCIM_USER = "urn:ietf:params:scim:schemas:core:2.0:User"

@@ -9,6 +9,7 @@ from libs.merkle.hashing import leaf_hash
 from libs.merkle.tile_proofs import (
     consistency_from_tiles,
     inclusion_from_tiles,
+    inclusions_from_tiles,
     range_from_tiles,
     root_from_tiles,
     tiles_for_consistency,
@@ -139,6 +140,11 @@ def test_proofs_from_tiles_are_those_of_the_tree(size: int, data):
     assert range_from_tiles(only(tiles_for_range(index, last, size)), index, last, size) == range_proof(
         leaves, index, last
     )
+    indexes = [last, index, first - 1, index]
+    wanted = frozenset(at for each in indexes for at in tiles_for_inclusion(each, size))
+    assert inclusions_from_tiles(only(wanted), indexes, size) == [
+        inclusion_proof(leaves, each) for each in indexes
+    ]
     consistent = consistency_from_tiles(only(tiles_for_consistency(first, size)), first, size)
     assert consistent == consistency_proof(leaves, first)
 
