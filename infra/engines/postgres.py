@@ -30,12 +30,17 @@ _READY_LINE = 7  # of postmaster.pid, from 0. Source: LOCK_FILE_LINE_PM_STATUS i
 
 @dataclass(frozen=True)
 class PostgresTuning:
-    """What differs between clusters: memory in MB, how many may connect; only tests do without durability."""
+    """What differs between clusters: memory in MB, how many may connect; only tests do without durability.
+
+    `forgets_wal` is for what must be gone when it is destroyed: WAL that is no longer needed is removed
+    within two hours, instead of lying about in files that wait to be used again.
+    """
 
     shared_buffers: int = 64
     max_connections: int = 100
     io_workers: int = 2
     durable: bool = True
+    forgets_wal: bool = False
 
 
 def binaries() -> Path:
@@ -200,6 +205,8 @@ class PostgresServer(Server):
             "log_parameter_max_length_on_error": 0,
             "log_checkpoints": "off",
         }
+        if tuning.forgets_wal:
+            values |= {"wal_recycle": "off", "min_wal_size": "32MB", "archive_timeout": "1h"}
         return "".join(f"{name} = '{value}'\n" for name, value in values.items())
 
     def _is_ready(self, pid: int) -> bool:

@@ -309,7 +309,7 @@ def _engines_of(layout: Layout, plan: Plan, vault_ports: tuple[int, int]) -> Eng
             sockets / "keys-postgres",
             layout.record("keys-postgres"),
             name="keys-postgres",
-            tuning=PostgresTuning(shared_buffers=16, max_connections=30, io_workers=1),
+            tuning=PostgresTuning(shared_buffers=16, max_connections=30, io_workers=1, forgets_wal=True),
         ),
         valkey=ValkeyServer(data / "valkey", sockets / "valkey", layout.record("valkey")),
         openbao=OpenBaoServer(data / "openbao", *vault_ports, layout.record("openbao")),
