@@ -30,21 +30,25 @@ _MESSAGING: Final = Actor(kind="service", name=_SCHEMA)
 
 _MOVED_TENANTS: Final = """
     SELECT DISTINCT h.tenant FROM messaging.conversation_head h
-     WHERE NOT EXISTS (
-            SELECT FROM messaging.mapped_conversation m
-             WHERE m.tenant = h.tenant AND m.conversation = h.conversation AND m.last_seq = h.last_seq)
+     WHERE h.last_seq IS DISTINCT FROM (
+            SELECT m.last_seq FROM messaging.mapped_conversation m
+             WHERE m.tenant = h.tenant AND m.conversation = h.conversation)
      ORDER BY h.tenant"""
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('muniment map'), hashtext(%s))"
 _NEXT: Final = "SELECT coalesce(max(m.number), 0) + 1 AS number FROM messaging.map m WHERE m.tenant = %s"
 
+# What is looked up is looked up by its key, in subqueries that no planner turns into joins: one that planned
+# them while the tables were empty would compare each of a hundred thousand with every other ever after.
+#
 # One statement, so that it is one snapshot: where a conversation stands and who took part up to there
 # belong together. Of what a map has already no entry is read again.
 _MOVED: Final = """
     WITH moved AS MATERIALIZED (
         SELECT h.conversation, h.last_seq, m.salt, m.participants, coalesce(m.last_seq, 0) AS mapped_seq
           FROM messaging.conversation_head h
-          LEFT JOIN messaging.mapped_conversation m
-            ON m.tenant = h.tenant AND m.conversation = h.conversation
+          LEFT JOIN LATERAL (
+                SELECT k.salt, k.participants, k.last_seq FROM messaging.mapped_conversation k
+                 WHERE k.tenant = %(tenant)s AND k.conversation = h.conversation LIMIT 1) m ON true
          WHERE h.tenant = %(tenant)s AND h.last_seq IS DISTINCT FROM m.last_seq
     ), seen AS MATERIALIZED (
         SELECT c.conversation, c.last_seq, c.salt, c.participants,
@@ -55,10 +59,9 @@ _MOVED: Final = """
                               SELECT e.actor FROM messaging.entry e
                                WHERE e.tenant = %(tenant)s AND e.conversation = c.conversation
                                  AND e.seq > c.mapped_seq) t (principal)
-                       WHERE NOT EXISTS (
-                              SELECT FROM messaging.mapped_participant k
+                       WHERE (SELECT k.principal FROM messaging.mapped_participant k
                                WHERE k.tenant = %(tenant)s AND k.conversation = c.conversation
-                                 AND k.principal = t.principal)) AS joined
+                                 AND k.principal = t.principal) IS NULL) AS joined
           FROM moved c
     )
     SELECT s.conversation, s.last_seq, s.salt, s.participants, s.joined,
@@ -93,12 +96,13 @@ _OF_ACT: Final = """
     SELECT m.number, m.act, m.at, m.root, m.conversations FROM messaging.map m
      WHERE m.tenant = %s AND m.act = %s"""
 _HEADS: Final = """
-    SELECT m.conversation, c.kind, m.salt, h.last_seq, h.participants,
+    SELECT m.conversation, m.salt, h.last_seq, h.participants,
            ARRAY (SELECT p.principal FROM messaging.mapped_participant p
                    WHERE p.tenant = m.tenant AND p.conversation = m.conversation
-                     AND p.map <= %(number)s) AS principals
+                     AND p.map <= %(number)s) AS principals,
+           (SELECT c.kind FROM messaging.conversation_head c
+             WHERE c.tenant = m.tenant AND c.conversation = m.conversation) AS kind
       FROM messaging.mapped_conversation m
-      JOIN messaging.conversation_head c ON c.tenant = m.tenant AND c.conversation = m.conversation
      CROSS JOIN LATERAL (
            SELECT g.last_seq, g.participants FROM messaging.mapped_head g
             WHERE g.tenant = m.tenant AND g.conversation = m.conversation AND g.map <= %(number)s
