@@ -159,7 +159,10 @@ class SigningKeyLeased(Event, frozen=True, kw_only=True):
 
 
 class CommittedEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of a conversation's log by reference; `message`, `dek` and `sent_at` only for messages."""
+    """One entry of a conversation's log by reference; `message`, `dek` and `sent_at` only for messages.
+
+    Who is added sees what is said from then on, or all from `seen_from` on, where that is set.
+    """
 
     seq: int
     kind: str
@@ -167,6 +170,7 @@ class CommittedEntry(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     dek: UUID | None
     sent_at: Instant | None
+    seen_from: int | None = None
 
 
 class EntriesCommitted(Event, frozen=True, kw_only=True):

@@ -52,8 +52,10 @@ def _committed_of(record: StreamRecord) -> Committed | None:
     by: Destruction | None = None
     match decode(record.body)[1]:
         case EntriesCommitted(conversation=conversation, entries=entries):
-            seqs = [each.seq for each in entries if each.kind == _MESSAGE]
-            keys = tuple(DocumentKey(ConversationId(conversation), seq) for seq in seqs)
+            seqs = {each.seq for each in entries if each.kind == _MESSAGE}
+            for each in entries:  # whoever is added may see what was indexed without him
+                seqs.update(range(each.seen_from or each.seq, each.seq))
+            keys = tuple(DocumentKey(ConversationId(conversation), seq) for seq in sorted(seqs))
         case PayloadsDestroyed(order=order, conversation=conversation, seqs=destroyed, generation=generation):
             gone = tuple(DocumentKey(ConversationId(conversation), seq) for seq in destroyed)
             by = Destruction(order, generation)

@@ -14,7 +14,7 @@ from services.messaging.domain.entries import ConversationKey, ConversationKind,
 from services.messaging.domain.errors import BatchOutOfOrder
 from services.messaging.domain.imports import ImportPlan, RefusedLine, plan_import
 from services.messaging.ports import ArrivedBatch, BatchDone, ImportRun
-from services.messaging.store.log_writer import PostgresLogWriter
+from services.messaging.store.log_writer import IMPORTED_FROM, PostgresLogWriter
 from services.messaging.store.unavailable import log_unavailable
 
 # The batch's own row comes first: whoever brings the same batch at the same time waits here, and then sees
@@ -170,7 +170,7 @@ async def _move_spans(connection: AsyncConnection[Any], entries: Sequence[Entry]
         uuids([key.tenant for key, _ in seen]),
         uuids([key.conversation for key, _ in seen]),
         uuids([subject for _, subject in seen]),
-        bigints([1] * len(seen)),
+        bigints([IMPORTED_FROM] * len(seen)),
         booleans([False] * len(seen)),
     )
     await connection.execute(_SEE, columns)

@@ -25,6 +25,9 @@ from services.messaging.domain.log import Head, KnownSend
 from services.messaging.store.facts import facts_of
 from services.messaging.store.unavailable import log_unavailable
 
+IMPORTED_FROM = 1
+"""Whoever speaks in an imported conversation sees it from its first entry on."""
+
 Parameters = Callable[[Sequence[Entry], Mapping[ConversationKey, Head]], tuple[bytes, ...]]
 
 _CREATE_HEADS = """
@@ -292,6 +295,7 @@ def _committed_entry(entry: Entry) -> CommittedEntry:
         revision=draft.revision,
         dek=draft.dek,
         sent_at=draft.sent_at,
+        seen_from=IMPORTED_FROM if draft.provenance is not None and draft.kind.changes_members else None,
     )
 
 

@@ -74,12 +74,13 @@ class Reach(msgspec.Struct):
 def reached(path: Path, nicks: Iterable[str]) -> Iterator[Line]:
     """Yield the lines that some of `nicks` sent or could read, as the rules of imports have it.
 
-    An author takes part in his conversation (a channel and day) from the batch on in which he first speaks.
+    An author sees all of his conversation, which is a channel and day.
     """
     wanted = frozenset(nicks)
-    places: set[tuple[str, str]] = set()
+    places = {
+        (line.channel, line.date) for batch in batches_of(path) for line in batch if line.nick in wanted
+    }
     for batch in batches_of(path):
-        places.update((line.channel, line.date) for line in batch if line.nick in wanted)
         yield from (line for line in batch if (line.channel, line.date) in places)
 
 

@@ -57,9 +57,7 @@ def test_custodians_are_the_busiest_and_stand_in_the_directory_whether_they_spok
     assert numbers_of(None, None)["marta"] == 0
 
 
-def test_an_author_reads_his_conversation_from_the_batch_on_in_which_he_first_speaks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_author_sees_all_of_his_conversation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.runner.imports.MOST_LINES", 2)
     corpus = corpus_of(
         tmp_path,
@@ -70,7 +68,7 @@ def test_an_author_reads_his_conversation_from_the_batch_on_in_which_he_first_sp
         ("#a", "ann", "5"),
         ("#b", "ann", "6"),
     )
-    assert [line.text for line in reached(corpus, ["bob"])] == ["3", "4", "5"]
+    assert [line.text for line in reached(corpus, ["bob"])] == ["1", "3", "4", "5"]
     assert [line.text for line in reached(corpus, ["nobody"])] == []
 
 

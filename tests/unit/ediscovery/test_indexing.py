@@ -100,14 +100,22 @@ async def test_tenants_keep_apart() -> None:
     assert (await seqs(index, "okapi"), await seqs(index, "okapi", OTHER)) == ([], [2])
 
 
-def record_of(position: int, *kinds: str) -> StreamRecord:
+def record_of(position: int, *kinds: str, first: int = 1, seen_from: int | None = None) -> StreamRecord:
     event = EntriesCommitted(
         conversation=PLANS,
         partition=7,
         members_version=1,
         entries=tuple(
-            CommittedEntry(seq=seq, kind=kind, message=uuid4(), revision=0, dek=None, sent_at=NOON)
-            for seq, kind in enumerate(kinds, start=1)
+            CommittedEntry(
+                seq=seq,
+                kind=kind,
+                message=uuid4(),
+                revision=0,
+                dek=None,
+                sent_at=NOON,
+                seen_from=seen_from if kind == "participants_added" else None,
+            )
+            for seq, kind in enumerate(kinds, start=first)
         ),
     )
     body = encode(event, id=uuid4(), time=NOON, tenant=TENANT)
@@ -122,6 +130,16 @@ async def test_only_messages_are_indexed() -> None:
     )
     assert await seqs(index, "zebra") == [2]
     assert await index.cursor(TENANT, "messaging/7") == 4
+
+
+async def test_who_is_added_later_is_found_by_what_he_may_see_of_before() -> None:
+    index, talk = OracleIndex(), Talk({(TENANT, DocumentKey(PLANS, seq)): "zebra" for seq in (2, 4)})
+    door = index_door(IndexMessages(index, talk), NoDue)
+    await door(NO_TX, [record_of(4, "conversation_created", "message_created")])
+    added = record_of(5, "participants_added", "message_created", first=3, seen_from=1)
+    await door(NO_TX, [added])
+    assert talk.asked == [(TENANT, 1, INDEXING), (TENANT, 3, INDEXING)]
+    assert await seqs(index, "zebra") == [2, 4]
 
 
 async def test_what_was_destroyed_is_found_no_more_and_its_words_are_due() -> None:
