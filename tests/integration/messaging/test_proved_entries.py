@@ -178,12 +178,17 @@ async def test_what_is_hidden_is_there_and_what_was_destroyed_says_by_which_run(
     hidden = await one.send(people[0], plans, "due")
     gone = await one.send(people[0], plans, "gone")
     run = uuid4()
-    disposed = (
-        "INSERT INTO messaging.disposed (tenant, conversation, seq, hidden_by, hidden_at, destroyed_by,"
-        " destroyed_at) VALUES (%s, %s, %s, %s, now(), %s, %s)"
+    hide = (
+        "INSERT INTO messaging.disposed (tenant, conversation, seq, hidden_by, hidden_at)"
+        " VALUES (%s, %s, %s, %s, now())"
     )
-    one.rows(disposed, tenant, plans, hidden.seq, run, None, None)
-    one.rows(disposed, tenant, plans, gone.seq, run, run, SystemClock().now())
+    destroy = (
+        "UPDATE messaging.disposed SET destroyed_by = hidden_by, destroyed_at = now(), dek = %s, bytes = 1,"
+        " due_at = now(), destroy_at = now(), voice = 'deletion' WHERE conversation = %s AND seq = %s"
+    )
+    for each in (hidden, gone):
+        one.rows(hide, tenant, plans, each.seq, run)
+    one.rows(destroy, uuid4(), plans, gone.seq)
     one.rows("DELETE FROM messaging.payload WHERE conversation = %s AND seq = %s", plans, gone.seq)
     due, destroyed = await proved(http, tenant, plans, hidden.seq, gone.seq)
     assert due.hidden
