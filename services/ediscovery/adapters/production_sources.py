@@ -68,8 +68,8 @@ class ServiceSources:
         self._correspondence = correspondence
 
     async def map(self, tenant: TenantId) -> CommittedMap:
-        """Return what was last committed about all conversations of a tenant."""
-        found = await _asked(self._messaging, "/internal/map", FetchMap(tenant=tenant), MapOf)
+        """Return what is committed about all conversations of a tenant; it is as new as the question."""
+        found = await _asked(self._messaging, "/internal/map", FetchMap(tenant=tenant, fresh=True), MapOf)
         return CommittedMap(found.act, found.at, found.root, found.conversations)
 
     async def heads(self, tenant: TenantId, act: UUID, after: UUID | None) -> list[Head]:

@@ -33,7 +33,7 @@ class Sources(Protocol):
     """
 
     async def map(self, tenant: TenantId) -> CommittedMap:
-        """Return what was last committed about all conversations of a tenant."""
+        """Return what is committed about all conversations of a tenant; it is as new as the question."""
         ...
 
     async def heads(self, tenant: TenantId, act: UUID, after: UUID | None) -> list[Head]:
