@@ -172,13 +172,16 @@ def demo(
     archive: Annotated[
         Path | None, typer.Option("--import", metavar="FILE", help="Import this corpus, and no rest.")
     ] = None,
+    keep: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where production and certificates are kept.")
+    ] = Path("demonstrations"),
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Say a corpus live, import, hold, dispose of and search another; count from places that can disagree."""
+    """Say a corpus live; import, hold, dispose of, search and produce another; count, and check off line."""
     from services.runner.demo.command import Wanted, run_demo
 
-    raise typer.Exit(run_demo(data.absolute(), Wanted(corpus, limit, archive), as_json=as_json))
+    raise typer.Exit(run_demo(data.absolute(), Wanted(corpus, limit, archive, keep), as_json=as_json))
 
 
 @app.command()

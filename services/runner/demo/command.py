@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from libs.kernel.clock import SystemClock
 from services.runner.demo.compliance import Archive, archive_of
-from services.runner.demo.perform import Outcome, perform
+from services.runner.demo.perform import KEPT, Outcome, perform
 from services.runner.demo.rest import numbers_of, rest_of
 from services.runner.demo.script import Script, read_script
 from services.runner.demo.steps import Report
@@ -37,8 +37,11 @@ _WORDS = {
     "hold": "Placing a hold",
     "dry run": "Trying a rule",
     "run": "Carrying it out",
+    "certificate": "Waiting for a certificate",
     "index after the run": "Waiting for the index",
     "search": "Searching a matter",
+    "production": "Making a production",
+    "verification": "Checking it off line",
     "evidence": "Taking evidence",
     "audit": "Walking the audit logs",
 }
@@ -48,11 +51,13 @@ class Wanted(msgspec.Struct, frozen=True):
     """What is to be shown: a corpus that is said live (up to a limit), and one that is imported.
 
     None is the project's own; what a corpus holds beyond the limit is imported where no `archive` is named.
+    Production and certificates are kept below `keep`, by default in a folder of the working directory.
     """
 
     corpus: Path | None = None
     limit: int | None = None
     archive: Path | None = None
+    keep: Path = KEPT
 
 
 def run_demo(data: Path, wanted: Wanted, *, as_json: bool) -> int:
@@ -63,7 +68,7 @@ def run_demo(data: Path, wanted: Wanted, *, as_json: bool) -> int:
     script = read_script(wanted.corpus, wanted.limit)
     with temporary_folder() as folder, _deployment(data) as facts:
         archive = _archive(script, wanted, folder)
-        outcome = _performed(script, archive, facts)
+        outcome = _performed(script, archive, facts, wanted.keep.absolute())
     if as_json:
         sys.stdout.write(msgspec.json.encode(outcome).decode() + "\n")
     else:
@@ -92,7 +97,7 @@ def _deployment(data: Path) -> Iterator[Mapping[str, Any]]:
             yield facts
 
 
-def _performed(script: Script, archive: Archive | None, facts: Mapping[str, Any]) -> Outcome:
+def _performed(script: Script, archive: Archive | None, facts: Mapping[str, Any], keep: Path) -> Outcome:
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description:<22}"),
@@ -105,7 +110,7 @@ def _performed(script: Script, archive: Archive | None, facts: Mapping[str, Any]
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         report, processors = _report_to(progress), os.cpu_count() or 1
-        return runner.run(perform(script, facts, processors, report, archive=archive))
+        return runner.run(perform(script, facts, processors, report, archive=archive, keep=keep))
 
 
 def _report_to(progress: Progress) -> Report:

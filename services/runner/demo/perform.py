@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from libs.kernel.clock import SystemClock
 from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
 from services.runner.demo.accounts import Accounts, settled_accounts
-from services.runner.demo.compliance import Archive, Place, go_on
+from services.runner.demo.compliance import Afterwards, Archive, Place, go_on
 from services.runner.demo.cues import Finished
 from services.runner.demo.direct import CROWD_MODULE, Director, crowds, crowds_for, gateways_of
 from services.runner.demo.people import CONCURRENT_CALLS, Tenant, make_tenant, provision, sign_in_codes
@@ -25,6 +26,8 @@ from services.runner.peers import Operator
 
 HTTP_SECONDS: Final = 30.0
 COUNTING_SECONDS: Final = 600.0
+KEPT: Final = Path("demonstrations")
+"""Where a demonstration leaves its files, below the working directory."""
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -42,7 +45,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     certificates: str | None = None
     verified: bool = False
     tampered_refused: bool = False
-    """Of a production: False as long as none is made."""
+    """Of production and certificates: False where none were made."""
 
 
 async def perform(
@@ -52,11 +55,12 @@ async def perform(
     report: Report,
     crowd_module: str = CROWD_MODULE,
     archive: Archive | None = None,
+    keep: Path = KEPT,
 ) -> Outcome:
     """Perform `script` on the deployment of which `facts` tell. Raises RunnerError when it breaks off.
 
     People live in processes that run `crowd_module`, at most as many as there are `processors`. With an
-    `archive` it goes on with what is imported.
+    `archive` it goes on with what is imported; what it leaves behind is in a folder of its own below `keep`.
     """
     steps = Steps(report)
     clock = SystemClock()
@@ -82,7 +86,7 @@ async def perform(
             await director.perform(lambda done, _: told(done))
         with steps.step("count", 1):
             finished = await director.finish()
-    place = Place(facts, operator, tenant, steps)
+    place = Place(facts, operator, tenant, steps, keep / slug)
     after = await go_on(place, archive, script, principals)
     with steps.step("evidence", 1):
         proofs = await _proofs(script, facts["origin"], operator, tenant, speakers, director)
@@ -123,7 +127,7 @@ def outcome_of(
     slug: str,
     script: Script,
     finished: list[Finished],
-    after: Mapping[str, int],
+    after: Afterwards,
     accounts: Accounts,
     proofs: Proofs,
     seconds: Mapping[str, float],
@@ -151,10 +155,11 @@ def outcome_of(
         proved=proofs.proved,
         tampered=proofs.tampered,
         refused=proofs.refused,
-        **after,
+        **after.counted,
     )
     names = gateways_of(finished)
     wrong = disagreements(counts, len(names), testimony) + accounts.sentences + proofs.sentences
+    wrong += after.sentences
     return Outcome(
         tenant=slug,
         counts=counts,
@@ -164,4 +169,8 @@ def outcome_of(
         complete=not wrong,
         wrong=wrong,
         left_out=left_out(counts),
+        production=None if after.production is None else str(after.production),
+        certificates=None if after.certificates is None else str(after.certificates),
+        verified=after.verified,
+        tampered_refused=after.tampered_refused,
     )

@@ -31,8 +31,9 @@ class Tried(msgspec.Struct, frozen=True):
 
 
 class CarriedOut(msgspec.Struct, frozen=True):
-    """What a run did, as its executor tells."""
+    """What the run `order` did, as its executor tells."""
 
+    order: str
     hidden: int
     destroyed: int
     spared: int
@@ -74,7 +75,7 @@ def tried(order: Answer) -> Tried:
 def carried_out(order: Answer) -> CarriedOut:
     """Return what the executor did by a run. Raises RunnerError when it refused."""
     did = _told_by(order["completions"], "run")
-    return CarriedOut(int(did["hidden"]), int(did["destroyed"]), int(did["spared"]))
+    return CarriedOut(order["order"], int(did["hidden"]), int(did["destroyed"]), int(did["spared"]))
 
 
 def _told_by(told: list[Any], what: str) -> Answer:

@@ -1,5 +1,6 @@
 """What messaging's own tables hold, counted by SQL: messages, sealed bodies, what is due, what is gone."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -25,6 +26,12 @@ _DUE: Final = """
      WHERE p.tenant = %s
        AND (p.sent_at AT TIME ZONE 'UTC') + make_interval(years => %s) <= (%s AT TIME ZONE 'UTC')
 """
+_IN_SCOPE: Final = """
+    SELECT count(*) FROM messaging.entry e
+     WHERE e.tenant = %s AND e.conversation IN (
+           SELECT s.conversation FROM messaging.participant_span s
+            WHERE s.tenant = %s AND s.principal = ANY (%s))
+"""
 _BODIES: Final = "SELECT count(*) FROM messaging.payload WHERE tenant = %s"
 
 
@@ -38,6 +45,12 @@ def count_due(database: str, tenant: UUID, as_of: datetime) -> int:
     """Return how many imported bodies (messages, and names of conversations) were too old at `as_of`."""
     (due,) = _counted(database, _DUE, tenant, YEARS, as_of)
     return due
+
+
+def count_in_scope(database: str, tenant: UUID, custodians: Sequence[UUID]) -> int:
+    """Return how many entries the conversations have in which one of `custodians` ever took part."""
+    (entries,) = _counted(database, _IN_SCOPE, tenant, tenant, list(custodians))
+    return entries
 
 
 def count_bodies(database: str, tenant: UUID) -> int:

@@ -18,8 +18,9 @@ LEAST_LETTERS: Final = 4
 
 
 class Searched(msgspec.Struct, frozen=True):
-    """Hits of a word in a matter, and messages of its scope in whose texts the word stands."""
+    """Hits of a word in the matter `matter`, and messages of its scope in whose texts the word stands."""
 
+    matter: str
     word: str
     found: int
     matching: int
@@ -51,7 +52,7 @@ async def search_matter(counsel: Official, custodians: Sequence[UUID], reach: Re
     wanted = {"name": "Demonstration", "custodians": [str(custodian) for custodian in custodians]}
     matter = (await counsel.post(MATTERS, wanted))["matter"]
     word, matching = word_of(reach)
-    return Searched(word, await _hits(counsel, matter, word), matching)
+    return Searched(matter, word, await _hits(counsel, matter, word), matching)
 
 
 async def _hits(counsel: Official, matter: str, word: str) -> int:

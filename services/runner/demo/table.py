@@ -31,6 +31,12 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
     console.print(table)
     for sentence in outcome.left_out:
         console.print(f"Left out: {sentence}.")
+    for name, path in (("production", outcome.production), ("certificates", outcome.certificates)):
+        if path is not None:
+            console.print(f"The {name}: {path}", soft_wrap=True)
+    if outcome.verified:
+        refused = ", and tampered copies are refused" if outcome.tampered_refused else ""
+        console.print(f"They hold off line (muniment verify){refused}.")
     end = "Everything agrees." if outcome.complete else "IT DOES NOT AGREE."
     console.print(f"{outcome.seconds['all']:.1f} s. {end}")
 
@@ -52,7 +58,7 @@ def rows_of(counts: Counts) -> Iterator[Row]:
         yield from _retention(counts)
     if counts.produced is not None:
         produced = f"{counts.produced} produced + {counts.excluded} excluded"
-        yield Row("production", f"{counts.in_scope} in scope", produced, "production")
+        yield Row("production", f"{counts.in_scope} entries in scope", produced, "production")
     refused = f"{counts.refused} of {counts.tampered} tampered copies refused"
     yield Row("evidence", f"{counts.proved} of {counts.evidence} proofs hold", refused, "evidence")
     yield Row("audit log", f"{counts.acts} acts", f"{counts.audited} audited", "audit")
@@ -70,5 +76,6 @@ def _retention(counts: Counts) -> Iterator[Row]:
     tried = f"{counts.ripe} to destroy, {counts.preserved} held, {counts.in_grace} in grace"
     yield Row("dry run", f"{counts.due} bodies due", tried, "dry run")
     yield Row("run", f"{counts.disposed} bodies gone", f"{counts.ripe} approved", "run")
+    yield Row("certificate", f"{counts.certified} certified", f"{counts.disposed} gone", "certificate")
     still = f"{counts.left} still have a body"
     yield Row("index after it", f"{counts.indexed_left} indexed", still, "index after the run")

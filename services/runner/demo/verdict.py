@@ -1,13 +1,10 @@
 """Whether everything that was counted agrees: senders, recipients and the database, each by itself."""
 
 from collections.abc import Iterator
-from typing import Final
 
 import msgspec
 
 from services.runner.demo.witness import Testimony
-
-UNSIGNED: Final = "no certificate of what was destroyed was signed: this step is not built yet"
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -24,9 +21,10 @@ class Counts(msgspec.Struct, kw_only=True):
     `unimported` were refused, by the report of the import; `indexed` by the search engine. `confirmed` of
     the `executors` have confirmed the hold. Of bodies (messages, and names of imported conversations) `due`
     by SQL over times, before the run; `preserved`, `in_grace` and `ripe` by the dry run that was approved;
-    `disposed` by SQL, payloads that are gone; after it `left` messages have a body by SQL, and
-    `indexed_left` are in the index. `found` by the search in the matter, `matching` by the texts
-    that were sent and imported.
+    `disposed` by SQL, payloads that are gone; `certified` by the lines of the certificate; after it `left`
+    messages have a body by SQL, and `indexed_left` are in the index. `found` by the search in the matter,
+    `matching` by the texts that were sent and imported. `in_scope` by SQL, entries of the custodians'
+    conversations; `produced`, `excluded` and `in_error` by the lines of the production's own index.
     """
 
     people: int
@@ -61,6 +59,7 @@ class Counts(msgspec.Struct, kw_only=True):
     in_grace: int | None = None
     ripe: int | None = None
     disposed: int | None = None
+    certified: int | None = None
     left: int | None = None
     indexed_left: int | None = None
     found: int | None = None
@@ -68,6 +67,7 @@ class Counts(msgspec.Struct, kw_only=True):
     in_scope: int | None = None
     produced: int | None = None
     excluded: int | None = None
+    in_error: int | None = None
 
 
 def disagreements(counts: Counts, gateways: int, testimony: Testimony) -> list[str]:
@@ -77,10 +77,6 @@ def disagreements(counts: Counts, gateways: int, testimony: Testimony) -> list[s
 
 def left_out(counts: Counts) -> list[str]:
     """Return which steps were not taken, one sentence each."""
-    return [*_not_taken(counts), *([] if counts.disposed is None else [UNSIGNED])]
-
-
-def _not_taken(counts: Counts) -> list[str]:
     return [
         sentence
         for count, sentence in (
@@ -89,7 +85,7 @@ def _not_taken(counts: Counts) -> list[str]:
             (counts.confirmed, "no hold was placed"),
             (counts.disposed, "no rule was carried out"),
             (counts.found, "nothing was searched"),
-            (counts.produced, "no production was made: this step is not built yet"),
+            (counts.produced, "no production was made"),
         )
         if count is None
     ]
@@ -171,6 +167,8 @@ def _disposed(counts: Counts) -> Iterator[str]:
             f"{counts.due} bodies were due, but {disposed} are disposed of,"
             f" {preserved} preserved and {in_grace} in their time of grace"
         )
+    if counts.certified != disposed:
+        yield f"{disposed} bodies are gone, {counts.certified} are certified"
     if disposed != counts.ripe:
         yield f"{disposed} bodies are gone, {counts.ripe} were approved"
     if counts.indexed_left != counts.left:
@@ -187,6 +185,12 @@ def _searched(counts: Counts) -> Iterator[str]:
 
 
 def _produced(counts: Counts) -> Iterator[str]:
-    produced, excluded = counts.produced or 0, counts.excluded or 0
-    if counts.in_scope is not None and counts.in_scope != produced + excluded:
-        yield f"{counts.in_scope} messages are in scope, but {produced} were produced and {excluded} excluded"
+    if counts.produced is None:
+        return
+    produced, excluded = counts.produced, counts.excluded or 0
+    if counts.in_scope != produced + excluded:
+        yield f"{counts.in_scope} entries are in scope, but {produced} were produced and {excluded} excluded"
+    if counts.in_error:
+        yield f"{counts.in_error} entries could not be produced"
+    if not produced:
+        yield "there was nothing to produce"

@@ -10,14 +10,15 @@ import msgspec
 import psycopg
 import pytest
 
+from libs.evidence.trust import parse_trust
 from services.runner.corpus import Row, rows_of
-from services.runner.demo import direct
+from services.runner.demo import direct, keepsakes
 from services.runner.demo.command import Wanted, run_demo
 from services.runner.demo.perform import Outcome, perform
 from services.runner.demo.rows import count_stored
 from services.runner.demo.script import read_script, script_of
 from services.runner.demo.showcase import prepare_showcase
-from services.runner.demo.verdict import UNSIGNED
+from services.runner.verify import verify
 from tests.support.platform import Platform
 
 pytestmark = pytest.mark.xdist_group("platform")
@@ -36,8 +37,10 @@ async def performed(platform: Platform, crowd: str = direct.CROWD_MODULE) -> Out
     return await perform(read_script(None, None), platform.facts, 1, ignore, crowd)
 
 
-def test_the_project_s_own_conversations_are_sent_and_the_whole_story_agrees(platform, capsys) -> None:
-    code = run_demo(platform.data, Wanted(), as_json=True)
+def test_the_project_s_own_conversations_are_sent_and_the_whole_story_agrees(
+    platform, capsys, tmp_path, monkeypatch
+) -> None:
+    code = run_demo(platform.data, Wanted(keep=tmp_path), as_json=True)
     captured = capsys.readouterr()
     told = json.loads(captured.out)
     counts = told["counts"]
@@ -54,17 +57,36 @@ def test_the_project_s_own_conversations_are_sent_and_the_whole_story_agrees(pla
     assert counts["confirmed"] == counts["executors"] >= 2
     assert counts["due"] == 34 + 6, "messages, and the names of their conversations"
     assert (counts["disposed"], counts["preserved"], counts["in_grace"]) == (13 + 2, 15 + 3, 6 + 1)
+    assert counts["certified"] == counts["disposed"]
     assert counts["left"] == counts["indexed_left"] == 64 + 49 - 13
     assert counts["found"] == counts["matching"] > 0
     assert counts["acts"] == counts["audited"] > 9 + 6  # people and conversations, and much else
     assert counts["evidence"] == counts["proved"] == 2
     assert counts["tampered"] == counts["refused"] == 128
     steps = {"people", "sign-in", "conversations", "sockets", "messages", "count", "audit"}
-    steps |= {"import", "stored", "index", "hold", "dry run", "run", "search"}
+    steps |= {"import", "stored", "index", "hold", "dry run", "run", "certificate", "search", "production"}
     assert set(told["seconds"]) >= steps
-    assert told["left_out"][1:] == [UNSIGNED]
-    assert told["left_out"][0].startswith("no production was made")
-    assert (told["production"], told["certificates"], told["verified"]) == (None, None, False)
+    assert counts["in_scope"] == counts["produced"] + counts["excluded"] > 0
+    assert told["left_out"] == []
+    assert (told["verified"], told["tampered_refused"]) == (True, True)
+    production = Path(told["production"])
+    kept = [production, *Path(told["certificates"]).iterdir()]
+    assert len(kept) == 2
+    trust = production.parent / "trust.json"
+    assert [verify(path, trust) for path in kept] == [0, 0]
+    tampering_that_does_nothing_is_noticed(production, parse_trust(trust.read_bytes()), monkeypatch)
+
+
+def tampering_that_does_nothing_is_noticed(production, trust, monkeypatch) -> None:
+    """Planted: a copy that is the very same is no tampered copy, and holds."""
+    tamperings = {
+        **keepsakes.TAMPERINGS,
+        "nothing was done": lambda copy: keepsakes.Changed(copy / "manifest.json", bytes),
+    }
+    monkeypatch.setattr(keepsakes, "TAMPERINGS", tamperings)
+    judged = asyncio.run(keepsakes.judged("production", production, trust))
+    assert (judged.holds, judged.tampered_refused) == (True, False)
+    assert judged.sentences == ("a copy of the production holds, though nothing was done",)
 
 
 @pytest.mark.skipif(not CORPUS.is_file(), reason=f"there is no corpus at {CORPUS}")
@@ -72,7 +94,7 @@ def test_real_messages_agree_as_well(platform, capsys, tmp_path) -> None:
     archive = tmp_path / "archive.jsonl"
     rows = itertools.islice(rows_of(CORPUS), 1000, 3000)
     archive.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for _, row in rows))
-    code = run_demo(platform.data, Wanted(CORPUS, 150, archive), as_json=False)
+    code = run_demo(platform.data, Wanted(CORPUS, 150, archive, tmp_path), as_json=False)
     captured = capsys.readouterr()
     assert code == 0, captured.err
     assert "150 sent" in captured.out

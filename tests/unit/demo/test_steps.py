@@ -31,7 +31,7 @@ def test_a_dry_run_is_the_sum_of_its_classes() -> None:
 
 def test_a_run_is_what_messaging_did() -> None:
     others = {**DONE, "executor": "search", "destroyed": 99}
-    assert carried_out(order_of(completions=[others, DONE])) == CarriedOut(4, 3, 1)
+    assert carried_out(order_of(completions=[others, DONE])) == CarriedOut("o", 4, 3, 1)
 
 
 @pytest.mark.planted

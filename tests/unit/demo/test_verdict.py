@@ -5,7 +5,7 @@ import pytest
 
 from services.runner.demo.absences import absences_of
 from services.runner.demo.direct import crowds_for
-from services.runner.demo.verdict import UNSIGNED, Counts, disagreements, left_out
+from services.runner.demo.verdict import Counts, disagreements, left_out
 from services.runner.demo.witness import Testimony
 
 AGREED = Counts(
@@ -43,6 +43,7 @@ WHOLE = msgspec.structs.replace(
     in_grace=1,
     ripe=4,
     disposed=4,
+    certified=4,
     left=9,
     indexed_left=9,
     found=5,
@@ -50,12 +51,13 @@ WHOLE = msgspec.structs.replace(
     in_scope=7,
     produced=6,
     excluded=1,
+    in_error=0,
 )
 
 
 def test_the_whole_story_agrees_and_leaves_no_step_out() -> None:
     assert disagreements(WHOLE, 2, Testimony(delivered=8)) == []
-    assert left_out(WHOLE) == [UNSIGNED]
+    assert left_out(WHOLE) == []
 
 
 @pytest.mark.planted
@@ -76,12 +78,15 @@ def test_the_whole_story_agrees_and_leaves_no_step_out() -> None:
         ({"preserved": 2}, "8 bodies were due, but 4 are disposed of, 2 preserved"),
         ({"in_grace": 2}, "8 bodies were due"),
         ({"disposed": 5, "due": 9}, "5 bodies are gone, 4 were approved"),
+        ({"certified": 3}, "4 bodies are gone, 3 are certified"),
         ({"disposed": None}, "0 bodies are gone, 4 were approved"),
         ({"indexed_left": 10}, "10 messages are still in the index, 9 still have a body"),
         ({"found": 6}, "6 messages were found, the word stands in 5"),
         ({"found": 0, "matching": 0}, "nothing to be found"),
-        ({"produced": 5}, "7 messages are in scope, but 5 were produced and 1 excluded"),
-        ({"excluded": 0}, "7 messages are in scope, but 6 were produced and 0 excluded"),
+        ({"produced": 5}, "7 entries are in scope, but 5 were produced and 1 excluded"),
+        ({"excluded": 0}, "7 entries are in scope, but 6 were produced and 0 excluded"),
+        ({"in_scope": 8, "in_error": 1}, "1 entries could not be produced"),
+        ({"produced": 0, "excluded": 7}, "nothing to produce"),
     ],
 )
 def test_what_disagrees_after_the_live_part_is_told(planted: dict[str, int], sentence: str) -> None:
@@ -95,10 +100,7 @@ def test_steps_that_were_not_taken_are_named() -> None:
         assert sentence in told
     unproduced = msgspec.structs.replace(WHOLE, produced=None, in_scope=None, excluded=None)
     assert disagreements(unproduced, 2, Testimony()) == []
-    assert left_out(unproduced) == [
-        "no production was made: this step is not built yet",
-        UNSIGNED,
-    ]
+    assert left_out(unproduced) == ["no production was made"]
 
 
 def test_counts_that_agree_are_complete() -> None:
