@@ -31,6 +31,8 @@ app.add_typer(keys_app, name="keys")
 
 approval_app = typer.Typer(help="Decide on what needs four eyes.", no_args_is_help=True)
 app.add_typer(approval_app, name="approval")
+certificate_app = typer.Typer(help="Read certificates of disposition.", no_args_is_help=True)
+app.add_typer(certificate_app, name="certificate")
 matter_app = typer.Typer(help="Look into legal matters.", no_args_is_help=True)
 app.add_typer(matter_app, name="matter")
 
@@ -281,6 +283,44 @@ def approval_refuse(
     decide(context.obj, request, digest, approves=False, as_json=as_json)
 
 
+@certificate_app.callback()
+def certificate(
+    context: typer.Context,
+    tenant: Tenant,
+    user: User,
+    password: Password,
+    data: Data,
+    origin: Origin = None,
+    ca: Ca = None,
+) -> None:
+    """Read certificates of disposition."""
+    from services.runner.account import Account
+
+    context.obj = Account(tenant, user, password, data.absolute(), origin, ca)
+
+
+@certificate_app.command("list")
+def certificate_list(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """List what was certified, the newest first."""
+    from services.runner.certificates import list_certificates
+
+    list_certificates(context.obj, as_json=as_json)
+
+
+@certificate_app.command("save")
+def certificate_save(
+    context: typer.Context,
+    certificate: Annotated[UUID, typer.Argument(help="The certificate's id: that of its run.")],
+    to: Annotated[Path, typer.Option("--to", help="The file to write; `muniment verify` checks it.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Keep a certificate as one file, with the evidence that it is in the audit log."""
+    from services.runner.certificates import save
+
+    save(context.obj, certificate, to, as_json=as_json)
+
+
 @matter_app.callback()
 def matter(
     context: typer.Context,
@@ -356,7 +396,10 @@ def matter_search(
 @app.command()
 def verify(
     path: Annotated[
-        Path, typer.Argument(help="A bundle of evidence, a folder of them, or a whole log in a folder.")
+        Path,
+        typer.Argument(
+            help="A bundle, production, certificate or log, in a file or folder, or a folder of them."
+        ),
     ],
     trust: Annotated[
         Path, typer.Option("--trust", help="trust.json: the keys that you trust, from wherever you trust.")

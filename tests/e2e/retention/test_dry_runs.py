@@ -30,6 +30,7 @@ class Bureau:
     """Ada and Ben, who have written to each other, and those who answer for retention."""
 
     def __init__(self, town: Town, doors: dict[str, Door], room: UUID) -> None:
+        self.town = town
         self.platform = town.platform
         self.room = room
         self.principals = [str(principal) for principal in town.principals]
@@ -57,8 +58,8 @@ class Bureau:
         return await self.answered(await self.post("/retention/v1/orders", {}))
 
 
-async def eventually(ask: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
-    deadline = time.monotonic() + SECONDS
+async def eventually(ask: Callable[[], Any], holds: Callable[[Any], bool], seconds: float = SECONDS) -> Any:
+    deadline = time.monotonic() + seconds
     while not holds(answer := await ask()):
         assert time.monotonic() < deadline, answer
     return answer
