@@ -124,6 +124,12 @@ _ALL = (
     Action("ediscovery.production.made", LEGAL, "a production was made and signed"),
     Action("ediscovery.production.failed", LEGAL, "a production that was approved cannot be made"),
     Action("ediscovery.production.taken", LEGAL, "somebody was given a production"),
+    Action(
+        "ediscovery.index.rebuild-begun",
+        OPERATIONS,
+        "the index is made anew: it was lost, or the operator wanted it",
+    ),
+    Action("ediscovery.index.rebuilt", OPERATIONS, "an index that was made anew is searched from now on"),
     Action("ediscovery.access.denied", LEGAL, "acts in eDiscovery were denied, by actor, act and minute"),
 )
 

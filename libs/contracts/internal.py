@@ -228,6 +228,32 @@ class EntriesOf(Wire, frozen=True, kw_only=True):
     items: tuple[SealedEntry, ...]
 
 
+CONVERSATIONS_LIMIT: Final = 1000
+"""Conversations of one FetchConversations, at most."""
+
+
+class FetchConversations(Wire, frozen=True, kw_only=True):
+    """POST /internal/conversations: a tenant's conversations by ascending id, `since` one of them on."""
+
+    tenant: UUID
+    since: UUID | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=CONVERSATIONS_LIMIT)] = CONVERSATIONS_LIMIT
+
+
+class ConversationHead(Wire, frozen=True, kw_only=True):
+    """How far the log of a conversation goes: its entries are 1 to `last_seq`."""
+
+    conversation: UUID
+    last_seq: int
+
+
+class ConversationsOf(Wire, frozen=True, kw_only=True):
+    """The answer to FetchConversations; `entries` are those of all the tenant's conversations together."""
+
+    items: tuple[ConversationHead, ...]
+    entries: int
+
+
 PROVED_LIMIT: Final = 500
 """Entries of one FetchProvedEntries, conversations of one FetchHeads, commits of one FetchProofs, at most."""
 

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -43,17 +44,19 @@ from services.ediscovery.adapters.retry import RetryWaiting
 from services.ediscovery.adapters.workshop import FolderWorkshop
 from services.ediscovery.edge.http import PREFIX, lag_routes
 from services.ediscovery.edge.matters import matter_routes
+from services.ediscovery.edge.operator import operator_routes
 from services.ediscovery.edge.problems import PROBLEMS
 from services.ediscovery.edge.productions import production_routes
 from services.ediscovery.edge.stream import SOURCE, index_door
-from services.ediscovery.ports.index import SearchIndex
 from services.ediscovery.settings import Settings
 from services.ediscovery.store.acts import ACTS
 from services.ediscovery.store.books import PostgresBooks
 from services.ediscovery.store.expunges import PostgresDueExpunges, PostgresExpunges
 from services.ediscovery.store.production_queue import PostgresQueue
+from services.ediscovery.store.rebuilds import PostgresNotes, PostgresNotesUnderWay, PostgresRebuilds
 from services.ediscovery.store.waiting import PostgresWaitingTenants
 from services.ediscovery.usecases.access import Access
+from services.ediscovery.usecases.current import CurrentIndex, Generations
 from services.ediscovery.usecases.denials import TellDenials
 from services.ediscovery.usecases.expunge import ExpungeDestroyed
 from services.ediscovery.usecases.index import IndexMessages
@@ -61,6 +64,12 @@ from services.ediscovery.usecases.lag import MeasureLag
 from services.ediscovery.usecases.matters import Matters
 from services.ediscovery.usecases.produce import MakeProductions, Progress
 from services.ediscovery.usecases.productions import ProductionRequests, Productions
+from services.ediscovery.usecases.rebuild import (
+    BacklogWithRebuilds,
+    NoticeLostIndexes,
+    OrderRebuilds,
+    RebuildIndexes,
+)
 from services.ediscovery.usecases.search import SearchMatter
 
 SERVICE: Final = "ediscovery"
@@ -72,21 +81,28 @@ _EXPUNGE_SECONDS: Final = 10.0
 _PRODUCTION_SECONDS: Final = 1.0
 _PEER_SECONDS: Final = 60.0
 """How long a peer may take for a page of a production: these are large, and nobody waits for one."""
+_REBUILD_SECONDS: Final = 2.0
 
 
-def index_of(settings: Settings, correspondence: SealedCorrespondence) -> SearchIndex:
-    """Return the index by the engine that the settings name; its module is loaded only then."""
+def indexes_of(settings: Settings, correspondence: SealedCorrespondence) -> Generations:
+    """Return the indexes of the engine that the settings name; its module is loaded only then.
+
+    Each generation has a place of its own, the first one that of the engine itself.
+    """
     if settings.search == "opensearch":
         from opensearchpy import OpenSearch  # noqa: PLC0415 - only who uses the engine pays for its client
 
         from services.ediscovery.adapters.opensearch import OpenSearchIndex  # noqa: PLC0415 - as above
 
-        return OpenSearchIndex(OpenSearch(settings.opensearch_url, timeout=60))
+        client = OpenSearch(settings.opensearch_url, timeout=60)
+        return cache(
+            lambda number: OpenSearchIndex(client, prefix=f"muniment-g{number}" if number else "muniment")
+        )
     from services.ediscovery.adapters.tantivy import TantivyIndex  # noqa: PLC0415 - as above
 
     folder = Path(settings.index_folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return TantivyIndex(folder, correspondence)
+    return cache(lambda number: TantivyIndex(folder / f"g{number}" if number else folder, correspondence))
 
 
 class _World:
@@ -126,13 +142,26 @@ class _World:
             max_age_seconds=settings.dek_cache_seconds,
             max_keys=settings.dek_cache_keys,
         )
-        self.index = index_of(settings, self.correspondence)
+        self.generations = indexes_of(settings, self.correspondence)
+        notes = PostgresNotes(self.database)
+        self.index = CurrentIndex(self.generations, notes)
+        self.rebuilds = PostgresRebuilds(self.projecting, clock, self.ids)
+        signs = IndexSigns(self.metrics)
+        self.notice_lost = NoticeLostIndexes(self.generations, self.rebuilds, notes, signs, clock, self.ids)
+        self.rebuild = RebuildIndexes(
+            self.generations, self.rebuilds, self.correspondence, self.correspondence, clock, self.ids
+        )
         self.books = PostgresBooks(self.database, clock, self.ids)
         self.denials = Denials(clock)
         self.access = Access(Authorizer(POLICIES), self.denials)
         self.tell_denials = TellDenials(self.books, self.denials, self.ids)
         self.projector = self._projector_of(
-            SOURCE, index_door(IndexMessages(self.index, self.correspondence), PostgresDueExpunges)
+            SOURCE,
+            index_door(
+                IndexMessages(self.generations, self.correspondence, clock),
+                PostgresNotesUnderWay,
+                PostgresDueExpunges,
+            ),
         )
         self.holds = self._projector_of(
             HOLDS, hold_door(SERVICE, EdiscoveryGenerationConfirmed, clock, self.ids)
@@ -165,8 +194,11 @@ class _World:
         )
         self.retry = RetryWaiting(self.projector, PostgresWaitingTenants(self.projecting, SERVICE, SOURCE))
         self.lag = MeasureLag(
-            StreamBacklog(self.owners[SOURCE], cursors_of(self.projecting, SERVICE, SERVICE, SOURCE)),
-            IndexSigns(self.metrics),
+            BacklogWithRebuilds(
+                StreamBacklog(self.owners[SOURCE], cursors_of(self.projecting, SERVICE, SERVICE, SOURCE)),
+                self.rebuilds,
+            ),
+            signs,
             clock,
             self.access,
         )
@@ -188,6 +220,11 @@ class _World:
     async def _lease(self) -> SigningKeyLease:
         path = "/internal/signing-keys/productions/lease"
         return await self.owners["keys"].call(path, LeaseSigningKey(), SigningKeyLease)
+
+    async def make_whole(self) -> None:
+        """Notice indexes that are lost, and go on with those that are made anew."""
+        await self.notice_lost()
+        await self.rebuild()
 
     async def measure_lag(self) -> None:
         """Measure the lag; when messaging is away, it is measured again soon."""
@@ -219,6 +256,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         prefix=PREFIX,
         routers=[
             *_routes_for_people(world),
+            operator_routes(world.peers, OrderRebuilds(world.rebuilds, world.clock, world.ids)),
             acts_routes(SERVICE, world.publishing, world.peers, ACTS),
             outbox_routes(SERVICE, world.publishing, world.peers),
         ],
@@ -298,6 +336,7 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
             background.every(lambda: _RETRY_SECONDS, world.retry)
             background.every(lambda: _EXPUNGE_SECONDS, world.expunge)
             background.every(lambda: _PRODUCTION_SECONDS, world.make_productions)
+            background.every(lambda: _REBUILD_SECONDS, world.make_whole)
             yield
 
     return lifespan

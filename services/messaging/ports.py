@@ -153,6 +153,19 @@ class ReferenceReader(Protocol):
         """Return the entries at these (conversation, seq), in order; raises LogUnavailable."""
         ...
 
+    async def heads(
+        self, tenant: TenantId, since: ConversationId | None, limit: int
+    ) -> list[tuple[ConversationId, int]]:
+        """Return conversations by ascending id from `since` on, each with its last `seq`.
+
+        Raises LogUnavailable.
+        """
+        ...
+
+    async def entries_of_all(self, tenant: TenantId) -> int:
+        """Return how many entries the tenant's conversations have; raises LogUnavailable."""
+        ...
+
 
 class ConversationState(NamedTuple):
     """A principal's conversation: how he stands to it."""

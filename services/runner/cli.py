@@ -29,6 +29,9 @@ app.add_typer(audit_app, name="audit")
 keys_app = typer.Typer(help="Look after the keys of a running deployment.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 
+index_app = typer.Typer(help="Look after the index of a running deployment.", no_args_is_help=True)
+app.add_typer(index_app, name="index")
+
 approval_app = typer.Typer(help="Decide on what needs four eyes.", no_args_is_help=True)
 app.add_typer(approval_app, name="approval")
 certificate_app = typer.Typer(help="Read certificates of disposition.", no_args_is_help=True)
@@ -530,6 +533,43 @@ def keys_rotate_signing(
     rotated = rotate_signing_key(data.absolute(), use.value)
     shown = f"Key {rotated['kid']} signs {use.value} from the next lease on, which is minutes away at most."
     print(json.dumps(rotated) if as_json else shown)
+
+
+@index_app.command("rebuild")
+def index_rebuild(
+    data: Data,
+    tenant: Annotated[str | None, typer.Argument(help="The tenant's short name.")] = None,
+    *,
+    everybody: Annotated[bool, typer.Option("--all", help="Every tenant's.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make an index anew from the log, beside the old one, and wait until it has taken its place."""
+    from services.runner.indexes import rebuild
+
+    if everybody is (tenant is not None):
+        raise RunnerError("Name one tenant, or say --all.")
+    rebuilt = rebuild(data.absolute(), tenant, quiet=as_json)
+    shown = "\n".join(f"{each['slug']:<24} {each['done']} entries" for each in rebuilt)
+    print(json.dumps(rebuilt) if as_json else shown)
+
+
+@index_app.command("progress")
+def index_progress(
+    data: Data,
+    tenant: Annotated[str | None, typer.Argument(help="The tenant's short name; without it, all.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far the newest rebuild of each index is."""
+    from services.runner.indexes import progress
+
+    found = progress(data.absolute(), tenant)
+    shown = "\n".join(
+        f"{each['slug']:<24} {each['done']} of {each['entries']} entries"
+        f"{', searched since ' + each['ended_at'] if each['ended_at'] else ''}"
+        for each in found
+    )
+    print(json.dumps(found) if as_json else shown or "No index was made anew.")
 
 
 @tenant_app.command("create")

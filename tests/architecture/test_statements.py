@@ -24,6 +24,7 @@ CROSSING = {
         "ediscovery_projector",
         "productions are made one after the other, whoever's they are",
     ),
+    "services/ediscovery/store/rebuilds.py": ("ediscovery_projector", "every tenant's index is watched over"),
     "services/holds/store/acts.py": ("holds_publisher", "acts are counted tenant by tenant"),
     "services/identity/store/acts.py": ("identity_publisher", "acts are counted tenant by tenant"),
     "services/keys/store/acts.py": ("keys_publisher", "acts are counted tenant by tenant"),

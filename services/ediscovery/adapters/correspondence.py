@@ -6,15 +6,19 @@ from typing import Final, TypeVar
 
 from libs.contracts.internal import (
     BATCH_LIMIT,
+    CONVERSATIONS_LIMIT,
     ENTRIES_LIMIT,
     SALTS_BEFORE_BODY,
+    ConversationsOf,
     DekNamed,
     EntriesOf,
     EntryNamed,
+    FetchConversations,
     FetchEntries,
     KeysOf,
     SealedEntry,
     UnwrapDeks,
+    Wire,
 )
 from libs.contracts.socket import EntryKind, body_of
 from libs.envelope.place import Place
@@ -27,6 +31,7 @@ from libs.kernel.ids import ConversationId, DekId, MessageId, PrincipalId, Tenan
 from services.ediscovery.domain.documents import Document, DocumentKey
 from services.ediscovery.domain.errors import CorrespondenceUnavailable, KeyRefused
 from services.ediscovery.domain.texts import INDEXING, Purpose, Text
+from services.ediscovery.ports.rebuilds import LogPage
 
 _FIELD: Final = "payload"
 _SHREDDED: Final = "not-found"
@@ -72,6 +77,29 @@ class SealedCorrespondence:
         for text in await self.texts(tenant, keys, INDEXING):
             yield text.document
 
+    async def page(
+        self, tenant: TenantId, conversation: ConversationId | None, seq: int, limit: int
+    ) -> LogPage:
+        """Return the entries behind one: the rest of its conversation, and then the next ones."""
+        keys: list[DocumentKey] = []
+        total = 0
+        while len(keys) < limit:
+            wanted = FetchConversations(tenant=tenant, since=conversation)
+            found = await _asked(self._messaging, "/internal/conversations", wanted, ConversationsOf)
+            total = found.entries
+            begun = conversation
+            for head in found.items:
+                name = ConversationId(head.conversation)
+                first = seq + 1 if name == begun else 1
+                last = min(head.last_seq, first + limit - len(keys) - 1)
+                keys += (DocumentKey(name, number) for number in range(first, last + 1))
+                conversation, seq = name, max(last, first - 1)
+                if len(keys) == limit:
+                    break
+            if len(found.items) < CONVERSATIONS_LIMIT:
+                break
+        return LogPage(keys, total)
+
     async def _entries(self, tenant: TenantId, keys: Sequence[DocumentKey]) -> Sequence[SealedEntry]:
         items = tuple(EntryNamed(conversation=key.conversation, seq=key.seq) for key in keys)
         wanted = FetchEntries(tenant=tenant, items=items)
@@ -106,7 +134,7 @@ class SealedCorrespondence:
         return keys
 
 
-async def _asked(peer: ServiceClient, path: str, message: FetchEntries | UnwrapDeks, kind: type[V]) -> V:
+async def _asked(peer: ServiceClient, path: str, message: Wire, kind: type[V]) -> V:
     try:
         return await peer.call(path, message, kind)
     except PeerUnavailable as error:

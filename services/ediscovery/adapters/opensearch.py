@@ -48,11 +48,13 @@ from services.ediscovery.domain.query import (
     scoped,
 )
 from services.ediscovery.domain.tokens import VERSION
+from services.ediscovery.domain.wholeness import Reached
 from services.ediscovery.ports.index import MOST_HITS
 
 _MOST_IDS = 60_000
 """Ids in one clause; OpenSearch refuses more than 65,536."""
 _BATCH = 5_000
+_MOST_CURSORS = 1000
 _PAUSE_SECONDS = 1.0
 _TERMS = 5_000
 """Terms that one page of the dictionary holds."""
@@ -94,13 +96,14 @@ _Answer = TypeVar("_Answer")
 class OpenSearchIndex:
     """All tenants' indexes in one cluster."""
 
-    def __init__(self, client: OpenSearch, *, patience: int = 60) -> None:
-        """Speak to the cluster by `client`, which its owner closes.
+    def __init__(self, client: OpenSearch, *, prefix: str = "muniment", patience: int = 60) -> None:
+        """Speak to the cluster by `client`, which its owner closes, of indexes whose names begin so.
 
         `patience` is how often `expunge` merges, a second apart, before it gives up.
         """
         self._client = client
         self._patience = patience
+        self._prefix = prefix
 
     async def apply(self, tenant: TenantId, changes: Sequence[Change], cursor: Cursor) -> None:
         """Make the changes in bulk, then move the cursor; see the port."""
@@ -109,6 +112,14 @@ class OpenSearchIndex:
     async def cursor(self, tenant: TenantId, stream: str) -> int:
         """Return the last position of `stream` that was applied."""
         return await _answered(self._cursor, tenant, stream)
+
+    async def fill(self, tenant: TenantId, documents: Sequence[Document], cursor: Cursor) -> None:
+        """Put documents below the version of every event, then set the cursor; see the port."""
+        await _answered(self._fill, tenant, documents, cursor)
+
+    async def reached(self, tenant: TenantId) -> Reached:
+        """Return the cursors and the months that the cluster has."""
+        return await _answered(self._reached, tenant)
 
     async def search(
         self, tenant: TenantId, query: Query, scope: Scope, limit: int, after: Standing | None = None
@@ -152,27 +163,50 @@ class OpenSearchIndex:
         last = {_key_of(one): one for one in changes if one.position > known}
         puts = [one for one in last.values() if isinstance(one, Put)]
         gone = {key: one.position for key, one in last.items() if not isinstance(one, Put)}
-        for index in sorted({_index_of(tenant, one.document) for one in puts}):
-            self._make(index, _MONTH)
-        actions: list[dict[str, Any]] = []
-        for one in puts:
-            actions += [
-                {"index": _action(_index_of(tenant, one.document), one.document.key, one.position)},
-                _stored(one.document),
-            ]
+        actions = self._put(tenant, [(one.document, one.position) for one in puts])
         actions += [{"delete": _action(index, key, gone[key])} for index, key in self._where(tenant, gone)]
         self._bulk(tenant, actions)
-        self._make(_cursors_of(tenant), _CURSORS)
+        self._note(tenant, cursor)
+
+    def _fill(self, tenant: TenantId, documents: Sequence[Document], cursor: Cursor) -> None:
+        self._bulk(tenant, self._put(tenant, [(document, 0) for document in documents]))
+        self._note(tenant, cursor)
+
+    def _put(self, tenant: TenantId, versions: Sequence[tuple[Document, int]]) -> list[dict[str, Any]]:
+        """Return the actions that put documents, each at its version, into months that are there."""
+        for index in sorted({self._index_of(tenant, document) for document, _ in versions}):
+            self._make(index, _MONTH)
+        actions: list[dict[str, Any]] = []
+        for document, version in versions:
+            index = self._index_of(tenant, document)
+            actions += [{"index": _action(index, document.key, version)}, _stored(document)]
+        return actions
+
+    def _note(self, tenant: TenantId, cursor: Cursor) -> None:
+        self._make(self._cursors_of(tenant), _CURSORS)
         self._client.index(
-            index=_cursors_of(tenant),
+            index=self._cursors_of(tenant),
             id=cursor.stream,
             body={"position": cursor.position},
             params={"version": cursor.position, "version_type": "external_gte"},
         )
 
+    def _reached(self, tenant: TenantId) -> Reached:
+        months = self._months_of(tenant)
+        listed = self._client.indices.get(index=months, params=_SEARCHED)
+        periods = frozenset(name.removeprefix(months.removesuffix("*")) for name in listed)
+        index = self._cursors_of(tenant)
+        if not self._client.indices.exists(index=index):
+            return Reached({}, periods)
+        self._client.indices.refresh(index=index)
+        answer = self._client.search(index=index, body={"size": _MOST_CURSORS})
+        _check_whole(answer)
+        cursors = {one["_id"]: int(one["_source"]["position"]) for one in answer["hits"]["hits"]}
+        return Reached(cursors, periods)
+
     def _cursor(self, tenant: TenantId, stream: str) -> int:
         try:
-            return int(self._client.get(index=_cursors_of(tenant), id=stream)["_source"]["position"])
+            return int(self._client.get(index=self._cursors_of(tenant), id=stream)["_source"]["position"])
         except NotFoundError:
             return 0
 
@@ -185,12 +219,12 @@ class OpenSearchIndex:
         }
         if after is not None:
             body["search_after"] = [microseconds_of(after.sent_at), str(after.conversation), after.seq]
-        answer = self._client.search(index=_months_of(tenant), body=body, params=_SEARCHED)
+        answer = self._client.search(index=self._months_of(tenant), body=body, params=_SEARCHED)
         _check_whole(answer)
         return [_hit_of(found["_source"]) for found in answer["hits"]["hits"]]
 
     def _count(self, tenant: TenantId) -> int:
-        answer = self._client.count(index=_months_of(tenant), params=_SEARCHED)
+        answer = self._client.count(index=self._months_of(tenant), params=_SEARCHED)
         _check_whole(answer)
         return int(answer["count"])
 
@@ -201,7 +235,7 @@ class OpenSearchIndex:
 
     def _with_deletions(self, tenant: TenantId) -> list[str]:
         """Return the indexes of which a segment, on any copy of a shard, holds deleted documents."""
-        listed = self._client.indices.segments(index=_months_of(tenant), params=_SEARCHED)["indices"]
+        listed = self._client.indices.segments(index=self._months_of(tenant), params=_SEARCHED)["indices"]
         return sorted(
             index
             for index, of_index in listed.items()
@@ -223,11 +257,11 @@ class OpenSearchIndex:
         An aggregation that also counts zero goes through the dictionary, and so finds the terms of deleted
         documents; a page that is full may be cut, and then there are too few pages.
         """
-        return set(self._standing_of_terms(_months_of(tenant)))
+        return set(self._standing_of_terms(self._months_of(tenant)))
 
     def _with_residue(self, tenant: TenantId) -> list[str]:
         """Return the indexes whose dictionary has a term that stands in no document."""
-        listed = self._client.indices.get(index=_months_of(tenant), params=_SEARCHED)
+        listed = self._client.indices.get(index=self._months_of(tenant), params=_SEARCHED)
         return [index for index in sorted(listed) if not all(self._standing_of_terms(index).values())]
 
     def _standing_of_terms(self, index: str) -> dict[str, int]:
@@ -256,19 +290,21 @@ class OpenSearchIndex:
 
     def _drop(self, tenant: TenantId) -> None:
         """Delete by name what there is, of other versions of the tokenizer, too."""
-        for index in sorted(self._client.indices.get(index=f"muniment-{tenant.hex}-*", params=_SEARCHED)):
+        for index in sorted(
+            self._client.indices.get(index=f"{self._prefix}-{tenant.hex}-*", params=_SEARCHED)
+        ):
             self._client.indices.delete(index=index, params={"ignore_unavailable": "true"})
 
     def _where(self, tenant: TenantId, keys: Collection[DocumentKey]) -> list[tuple[str, DocumentKey]]:
         """Return the index in which each of these documents stands."""
         if not keys:
             return []
-        self._client.indices.refresh(index=_months_of(tenant), params=_SEARCHED)
+        self._client.indices.refresh(index=self._months_of(tenant), params=_SEARCHED)
         found: list[tuple[str, DocumentKey]] = []
         for some in _batches(keys, _BATCH):
             named = {_id_of(key): key for key in some}
             body = {"query": {"ids": {"values": sorted(named)}}, "size": len(named), "_source": False}
-            answer = self._client.search(index=_months_of(tenant), body=body, params=_SEARCHED)
+            answer = self._client.search(index=self._months_of(tenant), body=body, params=_SEARCHED)
             _check_whole(answer)
             found += [(one["_index"], named[one["_id"]]) for one in answer["hits"]["hits"]]
         return found
@@ -282,7 +318,16 @@ class OpenSearchIndex:
             status = next(iter(item.values()))["status"]
             if status >= _FIRST_ERROR_STATUS and status not in (_STATUS_CONFLICT, _STATUS_MISSING):
                 raise IndexUnavailable(f"a change was answered with {status}")
-        _check_whole(self._client.indices.refresh(index=_months_of(tenant), params=_SEARCHED))
+        _check_whole(self._client.indices.refresh(index=self._months_of(tenant), params=_SEARCHED))
+
+    def _index_of(self, tenant: TenantId, document: Document) -> str:
+        return f"{self._prefix}-{tenant.hex}-v{VERSION}-{period_of(document.sent_at)}"
+
+    def _months_of(self, tenant: TenantId) -> str:
+        return f"{self._prefix}-{tenant.hex}-v{VERSION}-*"
+
+    def _cursors_of(self, tenant: TenantId) -> str:
+        return f"{self._prefix}-{tenant.hex}-cursors-v{VERSION}"
 
     def _make(self, index: str, body: Mapping[str, Any]) -> None:
         if self._client.indices.exists(index=index):
@@ -373,18 +418,6 @@ def _key_of(change: Change) -> DocumentKey:
 
 def _id_of(key: DocumentKey) -> str:
     return f"{key.conversation}:{key.seq}"
-
-
-def _index_of(tenant: TenantId, document: Document) -> str:
-    return f"muniment-{tenant.hex}-v{VERSION}-{period_of(document.sent_at)}"
-
-
-def _months_of(tenant: TenantId) -> str:
-    return f"muniment-{tenant.hex}-v{VERSION}-*"
-
-
-def _cursors_of(tenant: TenantId) -> str:
-    return f"muniment-{tenant.hex}-cursors-v{VERSION}"
 
 
 def _batches(all_of_them: Collection[_Answer], size: int) -> Iterator[list[_Answer]]:

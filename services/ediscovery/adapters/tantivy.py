@@ -57,6 +57,7 @@ from services.ediscovery.domain.query import (
     scoped,
 )
 from services.ediscovery.domain.tokens import VERSION
+from services.ediscovery.domain.wholeness import Reached
 from services.ediscovery.ports.index import MOST_HITS, DocumentSource
 
 _HEAP = 16_000_000
@@ -64,6 +65,8 @@ _HEAP = 16_000_000
 _BATCH = 1000
 _CURSORS = "cursors"
 _BUILDING = ".building"
+_SEGMENTS = "meta.json"
+"""tantivy's own list of the segments of an index."""
 _GENERATION = re.compile(rf"(\d{{4}}-\d{{2}}|{_CURSORS})\.v{VERSION}\.(\d{{6}})")
 _ID_FIELDS = {"from": "sender", "in": "conversation", "participant": "participant"}
 
@@ -114,6 +117,15 @@ class TantivyIndex:
     async def cursor(self, tenant: TenantId, stream: str) -> int:
         """Return the last position of `stream` that was applied."""
         return await _answered(self._of(tenant).cursor, stream)
+
+    async def fill(self, tenant: TenantId, documents: Sequence[Document], cursor: Cursor) -> None:
+        """Put documents and set a cursor, month by month; see the port."""
+        async with self._writing[tenant]:
+            await _answered(self._of(tenant).fill, documents, cursor)
+
+    async def reached(self, tenant: TenantId) -> Reached:
+        """Return the cursors and the months that lie in the folder."""
+        return await _answered(self._of(tenant).reached)
 
     async def search(
         self, tenant: TenantId, query: Query, scope: Scope, limit: int, after: Standing | None = None
@@ -198,6 +210,33 @@ class _Tenant:
             self._opened_or_made(name).apply([part for part in parts if part.changes])
         head.apply([_Batch((), cursor) for _, cursor in fresh])
 
+    def fill(self, documents: Iterable[Document], cursor: Cursor) -> None:
+        months: defaultdict[str, list[Document]] = defaultdict(list)
+        for document in documents:
+            months[str(period_of(document.sent_at))].append(document)
+        for name, some in sorted(months.items()):
+            self._opened_or_made(name).replace(some)
+        self._opened_or_made(_CURSORS).note(cursor)
+
+    def reached(self) -> Reached:
+        """Look at the disk: what is opened already could be read although it is gone."""
+        with self._swapping:
+            paths = self._paths()
+            for name in [name for name, month in self._opened.items() if paths.get(name) != month.path]:
+                del self._opened[name]
+        cursors: dict[str, int] = {}
+        periods: set[str] = set()
+        for name in paths:
+            try:
+                opened = self._month(name)
+                if name == _CURSORS:
+                    cursors = {one.stream: one.position for one in opened.cursors()}
+                else:
+                    periods.add(name)
+            except ValueError:  # tantivy cannot read its own files
+                continue
+        return Reached(cursors, frozenset(periods))
+
     def cursor(self, stream: str) -> int:
         head = self._find(_CURSORS)
         return 0 if head is None else head.cursor(stream)
@@ -276,20 +315,24 @@ class _Tenant:
         month = self._find(name)
         if month is None:
             path = self._folder / _name_of(name, 1)
-            path.mkdir(mode=0o700, parents=True)
+            _make(path)
             month = self._opened[name] = _Month(path)
         return month
 
     def _paths(self) -> dict[str, Path]:
-        """Return the folder that counts of each index, and take away those that count no more."""
+        """Return the folder that counts of each index, and take away those that count no more.
+
+        One without tantivy's own list of segments is no index: opening it would make an empty one of it.
+        """
         found: dict[str, Path] = {}
         if not self._folder.exists():
             return found
-        for path in sorted(self._folder.iterdir()):
+        for path in sorted(self._folder.iterdir(), reverse=True):
             if (named := _GENERATION.fullmatch(path.name)) is not None:
-                if (older := found.get(named[1])) is not None:
-                    shutil.rmtree(older)
-                found[named[1]] = path
+                if named[1] in found:
+                    shutil.rmtree(path)
+                elif (path / _SEGMENTS).exists():
+                    found[named[1]] = path
         return found
 
 
@@ -316,6 +359,19 @@ class _Month:
                         writer.add_document(_stored(change.document))
                 writer.delete_documents_by_term("stream", cursor.stream)
                 writer.add_document(_stored_cursor(cursor))
+
+    def replace(self, documents: Iterable[Document]) -> None:
+        """Have these documents, whether they are there or not."""
+        with self._commit() as writer:
+            for document in documents:
+                writer.delete_documents_by_term("key", _text_of(document.key))
+                writer.add_document(_stored(document))
+
+    def note(self, cursor: Cursor) -> None:
+        """Set a cursor."""
+        with self._commit() as writer:
+            writer.delete_documents_by_term("stream", cursor.stream)
+            writer.add_document(_stored_cursor(cursor))
 
     def add(self, documents: Iterable[Document], cursors: Iterable[Cursor] = ()) -> None:
         """Add documents and cursors that are not there yet."""
@@ -357,7 +413,7 @@ class _Month:
         The cursors that each commit replaces are deleted documents, too: at worst a month is written anew
         for nothing.
         """
-        listed = json.loads((self.path / "meta.json").read_bytes())
+        listed = json.loads((self.path / _SEGMENTS).read_bytes())
         return any(segment["deletes"] for segment in listed["segments"])
 
     def has_residue(self) -> bool:
@@ -366,7 +422,7 @@ class _Month:
         Segments are written once: a month whose list of them is the one that was looked through before
         still has none.
         """
-        listed = (self.path / "meta.json").read_bytes()
+        listed = (self.path / _SEGMENTS).read_bytes()
         if self._looked_through != listed:
             if any(not self._stands(term) for term in self.terms()):
                 return True
@@ -604,6 +660,13 @@ def _concerns(change: Change, month: str) -> bool:
 
 def _name_of(index: str, generation: int) -> str:
     return f"{index}.v{VERSION}.{generation:06}"
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each for its owner alone."""
+    if not folder.parent.exists():
+        _make(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _sync(folder: Path) -> None:

@@ -30,6 +30,13 @@ class IndexUnavailable(DomainError):
 
 
 @dataclass(eq=False)
+class IndexRebuilding(DomainError):
+    """The tenant's index was lost or damaged, and is made anew: what it would find is not all there is."""
+
+    tenant: TenantId
+
+
+@dataclass(eq=False)
 class ExpungeUnfinished(DomainError):
     """What was to vanish from an index is perhaps still in its files: a disposition is not confirmed."""
 

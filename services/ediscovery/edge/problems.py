@@ -6,6 +6,7 @@ from services.ediscovery.domain.errors import (
     CorrespondenceUnavailable,
     ExpungesStopped,
     ExpungeUnfinished,
+    IndexRebuilding,
     IndexUnavailable,
     KeyRefused,
     MatterConflict,
@@ -51,6 +52,12 @@ PROBLEMS: ProblemTable = {
     IndexUnavailable: ProblemRow(503, "urn:problem:index-unavailable", "The search engine does not answer"),
     ExpungeUnfinished: ProblemRow(
         503, "urn:problem:expunge-unfinished", "The search engine still holds what was to be destroyed"
+    ),
+    IndexRebuilding: ProblemRow(
+        503,
+        "urn:problem:index-rebuilding",
+        "The index is being made anew",
+        "it was lost or damaged; nothing is searched before it is whole again",
     ),
     ExpungesStopped: ProblemRow(
         503,

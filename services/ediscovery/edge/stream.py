@@ -12,6 +12,7 @@ from libs.kernel.ids import ConversationId
 from services.ediscovery.domain.documents import DocumentKey
 from services.ediscovery.domain.errors import CorrespondenceUnavailable, IndexUnavailable
 from services.ediscovery.ports.expunges import Destruction, DueExpunges
+from services.ediscovery.ports.rebuilds import NotesUnderWay
 from services.ediscovery.usecases.index import Committed, IndexMessages
 
 SOURCE: Final = "messaging"
@@ -22,7 +23,11 @@ class IndexWaits(ConnectionError):
     """A peer or the engine is away: nobody's event's fault."""
 
 
-def index_door(index: IndexMessages, due_in: Callable[[Transaction], DueExpunges]) -> ApplyMany:
+def index_door(
+    index: IndexMessages,
+    notes_in: Callable[[Transaction], NotesUnderWay],
+    due_in: Callable[[Transaction], DueExpunges],
+) -> ApplyMany:
     """Return what the projector of messaging's stream applies; other events mean nothing here.
 
     What was destroyed is found no more at once; that its words are due to vanish is noted with the cursor.
@@ -34,7 +39,7 @@ def index_door(index: IndexMessages, due_in: Callable[[Transaction], DueExpunges
     async def apply(tx: Transaction, records: Sequence[StreamRecord]) -> None:
         committed = [each for record in records if (each := _committed_of(record)) is not None]
         try:
-            await index(committed)
+            await index(committed, notes_in(tx))
         except (CorrespondenceUnavailable, IndexUnavailable) as error:
             raise IndexWaits(type(error).__name__) from error
         for each in committed:

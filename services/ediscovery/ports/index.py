@@ -6,6 +6,7 @@ from typing import Protocol
 from libs.kernel.ids import TenantId
 from services.ediscovery.domain.documents import Change, Cursor, Document, DocumentKey, Hit, Standing
 from services.ediscovery.domain.query import Query, Scope
+from services.ediscovery.domain.wholeness import Reached
 
 MOST_HITS = 10_000
 """The largest page that `search` answers."""
@@ -28,6 +29,17 @@ class SearchIndex(Protocol):
 
     async def cursor(self, tenant: TenantId, stream: str) -> int:
         """Return the last position of `stream` that was applied, 0 before the first."""
+        ...
+
+    async def fill(self, tenant: TenantId, documents: Sequence[Document], cursor: Cursor) -> None:
+        """Have these documents as the log gives them now, and set `cursor`, which is of no stream of events.
+
+        For an index that is made anew: a change that comes by a stream later counts, whatever its position.
+        """
+        ...
+
+    async def reached(self, tenant: TenantId) -> Reached:
+        """Return how far the index has come, as it lies in the engine now; what is damaged is not there."""
         ...
 
     async def search(
@@ -57,6 +69,24 @@ class SearchIndex(Protocol):
 
     async def drop(self, tenant: TenantId) -> None:
         """Delete everything of a tenant, cursors too."""
+        ...
+
+
+class Search(Protocol):
+    """What those who look for something need of an index."""
+
+    async def search(
+        self, tenant: TenantId, query: Query, scope: Scope, limit: int, after: Standing | None = None
+    ) -> Sequence[Hit]:
+        """Return the first hits; see `SearchIndex`. Raises IndexRebuilding where it is not whole."""
+        ...
+
+
+class Expunge(Protocol):
+    """What is needed of an index so that words vanish."""
+
+    async def expunge(self, tenant: TenantId, keys: Collection[DocumentKey]) -> None:
+        """Let words vanish; see `SearchIndex`."""
         ...
 
 

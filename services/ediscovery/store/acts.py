@@ -35,6 +35,13 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
         "ediscovery.production.taken": (
             "SELECT tenant, count(*) AS acts FROM ediscovery.production_taken GROUP BY tenant"
         ),
+        "ediscovery.index.rebuild-begun": (
+            "SELECT tenant, count(*) AS acts FROM ediscovery.index_rebuild GROUP BY tenant"
+        ),
+        "ediscovery.index.rebuilt": (
+            "SELECT tenant, count(*) AS acts FROM ediscovery.index_rebuild"
+            " WHERE ended_at IS NOT NULL GROUP BY tenant"
+        ),
         "ediscovery.access.denied": "SELECT tenant, count(*) AS acts FROM ediscovery.denial GROUP BY tenant",
     }
 )

@@ -1,6 +1,5 @@
 """What is to vanish from the index, of every tenant, by the role ediscovery_projector."""
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,11 +16,9 @@ from services.ediscovery.domain.documents import DocumentKey
 from services.ediscovery.domain.errors import ExpungesStopped
 from services.ediscovery.ports.books import Outgoing
 from services.ediscovery.ports.expunges import Destruction, ItemsExpunged
-from services.ediscovery.store.outgoing import records_of
+from services.ediscovery.store.outgoing import alive_during, records_of
 
 SCHEMA: Final = "ediscovery"
-_ALIVE_SECONDS: Final = 10.0
-"""How often a transaction that waits says something: PostgreSQL ends one that is silent for a minute."""
 
 _ADD: Final = """
     INSERT INTO ediscovery.expunge_due (tenant, order_id, generation, conversation, seq)
@@ -38,7 +35,6 @@ _DONE: Final = """
     RETURNING d.order_id"""
 _EXPUNGED: Final = """
     INSERT INTO ediscovery.expunged (tenant, act, order_id, items, at) VALUES (%s, %s, %s, %s, %s)"""
-_SAY_SOMETHING: Final = "SELECT"
 
 
 class PostgresDueExpunges:
@@ -71,14 +67,7 @@ class PostgresExpungeUnderWay:
 
     async def alive_during(self, work: Awaitable[None]) -> None:
         """Wait for `work`; it is given up when the transaction, and with it the barrier, is lost."""
-        working = asyncio.ensure_future(work)
-        try:
-            while not (await asyncio.wait([working], timeout=_ALIVE_SECONDS))[0]:
-                await self._tx.execute(_SAY_SOMETHING)
-        finally:
-            working.cancel()  # which does nothing to what is done
-            await asyncio.wait([working])
-        working.result()
+        await alive_during(self._tx, work)
 
     async def forget(self, keys: Collection[DocumentKey]) -> Mapping[UUID, int]:
         """Forget these, and return how many each order had."""

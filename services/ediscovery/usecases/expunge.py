@@ -9,7 +9,7 @@ from libs.kernel.errors import DomainError
 from libs.kernel.ids import Ids, TenantId
 from services.ediscovery.ports.books import Outgoing
 from services.ediscovery.ports.expunges import Expunges, ItemsExpunged
-from services.ediscovery.ports.index import SearchIndex
+from services.ediscovery.ports.index import Expunge
 from services.ediscovery.usecases.told import fact_of_expunge
 
 MOST_AT_A_TIME: Final = 10_000
@@ -23,7 +23,7 @@ class ExpungeDestroyed:
     vanish within it: when this service confirms a hold, nothing vanishes that it did not know of.
     """
 
-    index: SearchIndex
+    index: Expunge
     expunges: Expunges
     clock: Clock
     ids: Ids

@@ -16,7 +16,7 @@ from services.ediscovery.domain.query import ids_as_written, parse, resolve
 from services.ediscovery.domain.texts import Text, purpose_of
 from services.ediscovery.ports.books import Books, MessageViewed, SearchMade
 from services.ediscovery.ports.correspondence import Correspondence
-from services.ediscovery.ports.index import SearchIndex
+from services.ediscovery.ports.index import Search
 from services.ediscovery.usecases.access import Access
 from services.ediscovery.usecases.told import fact_of_search, fact_of_view
 
@@ -42,7 +42,7 @@ class SearchMatter:
 
     books: Books
     access: Access
-    index: SearchIndex
+    index: Search
     correspondence: Correspondence
     clock: Clock
     ids: Ids
@@ -52,7 +52,8 @@ class SearchMatter:
     ) -> Page:
         """Return at most `limit` hits with their highlights; a message that is gone meanwhile is left out.
 
-        Raises NotFound, QueryRefused, NameUnknown, IndexUnavailable, CorrespondenceUnavailable, KeyRefused.
+        Raises NotFound, QueryRefused, NameUnknown, IndexRebuilding, IndexUnavailable,
+        CorrespondenceUnavailable, KeyRefused.
         """
         async with self.books.begin(actor.tenant) as book:
             found = await self.access.access_matter(book, actor, matter, SEARCH_MATTER)

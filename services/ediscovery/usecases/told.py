@@ -25,6 +25,8 @@ PRODUCTION_REFUSED: Final = "ediscovery.production.refused"
 PRODUCTION_MADE: Final = "ediscovery.production.made"
 PRODUCTION_FAILED: Final = "ediscovery.production.failed"
 PRODUCTION_TAKEN: Final = "ediscovery.production.taken"
+REBUILD_BEGUN: Final = "ediscovery.index.rebuild-begun"
+INDEX_REBUILT: Final = "ediscovery.index.rebuilt"
 ACCESS_DENIED: Final = "ediscovery.access.denied"
 MOST_NAMED: Final = 100
 """Custodians, and conversations, that one fact names; beyond that it says how many there are."""
@@ -122,6 +124,23 @@ def fact_of_download(order: Order, made: Made, download: Download) -> Ediscovery
     """Return the fact that somebody was given a production."""
     taker = Actor(kind="principal", id=download.by)
     return _of_production(order, PRODUCTION_TAKEN, download.act, taker, download.at, _manifest(made))
+
+
+def fact_of_rebuild(act: UUID, at: datetime, *, lost: bool) -> EdiscoveryFact:
+    """Return the fact that an index is made anew: because it is `lost`, or the operator wants it."""
+    actor = Actor(kind="service", name="ediscovery") if lost else Actor(kind="operator")
+    return EdiscoveryFact(act=act, action=REBUILD_BEGUN, actor=actor, at=at)
+
+
+def fact_of_rebuilt(act: UUID, rebuild: UUID, at: datetime) -> EdiscoveryFact:
+    """Return the fact that an index that was made anew has taken the place of the old one."""
+    return EdiscoveryFact(
+        act=act,
+        action=INDEX_REBUILT,
+        actor=Actor(kind="service", name="ediscovery"),
+        at=at,
+        entities=(Entity(kind="rebuild", id=str(rebuild)),),
+    )
 
 
 def fact_of_denial(denial: Denial, act: UUID) -> EdiscoveryFact:

@@ -6,7 +6,10 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from libs.contracts.internal import (
+    ConversationHead,
+    ConversationsOf,
     EntriesOf,
+    FetchConversations,
     FetchEntries,
     FetchHeads,
     FetchMap,
@@ -45,6 +48,15 @@ def entry_routes(verifier: PeerVerifier, refer: ReferToEntries, prove_entries: P
         places = [(ConversationId(item.conversation), item.seq) for item in wanted.items]
         found = await refer(TenantId(wanted.tenant), places)
         return wire_response(EntriesOf(items=tuple(map(_sealed_of, found))))
+
+    @router.post("/conversations", dependencies=reader)
+    async def conversations(
+        wanted: Annotated[FetchConversations, Depends(wire_body(FetchConversations))],
+    ) -> Response:
+        since = None if wanted.since is None else ConversationId(wanted.since)
+        heads, total = await refer.conversations(TenantId(wanted.tenant), since, wanted.limit)
+        items = tuple(ConversationHead(conversation=name, last_seq=last) for name, last in heads)
+        return wire_response(ConversationsOf(items=items, entries=total))
 
     @router.post("/entries/proved", dependencies=reader)
     async def proved(

@@ -54,6 +54,15 @@ _REFERENCED = """
      WHERE e.tenant = %s
      ORDER BY e.conversation, e.seq"""
 
+_HEADS = """
+    SELECT h.conversation, h.last_seq FROM messaging.conversation_head h
+     WHERE h.tenant = %s AND (%s::uuid IS NULL OR h.conversation >= %s)
+     ORDER BY h.conversation LIMIT %s"""
+
+_ENTRIES_OF_ALL = """
+    SELECT coalesce(sum(h.last_seq), 0)::bigint AS entries FROM messaging.conversation_head h
+     WHERE h.tenant = %s"""
+
 _KNOWN_PRINCIPALS = """
     SELECT principal FROM messaging.principal WHERE tenant = %s AND principal = ANY (%s) AND active"""
 
@@ -106,6 +115,20 @@ class PostgresLogReader:
             )
             for row in rows
         ]
+
+    async def heads(
+        self, tenant: TenantId, since: ConversationId | None, limit: int
+    ) -> list[tuple[ConversationId, int]]:
+        """Return conversations by ascending id from `since` on, each with its last `seq`."""
+        async with self._begin(tenant) as tx:
+            rows = await tx.fetch_all(_HEADS, (tenant, since, since, limit))
+        return [(ConversationId(row.conversation), row.last_seq) for row in rows]
+
+    async def entries_of_all(self, tenant: TenantId) -> int:
+        """Return how many entries the tenant's conversations have."""
+        async with self._begin(tenant) as tx:
+            row = await tx.fetch_one(_ENTRIES_OF_ALL, (tenant,))
+        return 0 if row is None else int(row.entries)
 
     async def unknown_principals(
         self, tenant: TenantId, principals: Sequence[PrincipalId]

@@ -18,3 +18,12 @@ class ReferToEntries:
     ) -> list[ReferencedEntry]:
         """Return the entries at these places, in order. Raises LogUnavailable."""
         return await self.reader.referenced(tenant, places)
+
+    async def conversations(
+        self, tenant: TenantId, since: ConversationId | None, limit: int
+    ) -> tuple[list[tuple[ConversationId, int]], int]:
+        """Return conversations from `since` on with their last `seq`, and the number of all entries.
+
+        Raises LogUnavailable.
+        """
+        return await self.reader.heads(tenant, since, limit), await self.reader.entries_of_all(tenant)

@@ -29,7 +29,8 @@ async def settled_index(
 def count_indexed(folder: Path, tenant: UUID) -> int:
     """Return how many messages of a tenant the engine finds in all of its months; nothing is changed."""
     newest: dict[str, Path] = {}
-    place = folder / str(tenant)
+    made_anew = sorted(folder.glob(f"g*/{tenant}"), key=lambda path: int(path.parent.name[1:]))
+    place = made_anew[-1] if made_anew else folder / str(tenant)
     for path in sorted(place.iterdir() if place.is_dir() else ()):
         if (named := _MONTH.fullmatch(path.name)) is not None:
             newest[named[1]] = path

@@ -3,9 +3,19 @@
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 
 from libs.kernel.ids import TenantId
-from services.ediscovery.domain.documents import Change, Cursor, Document, DocumentKey, Hit, Put, Standing
+from services.ediscovery.domain.documents import (
+    Change,
+    Cursor,
+    Document,
+    DocumentKey,
+    Hit,
+    Put,
+    Standing,
+    period_of,
+)
 from services.ediscovery.domain.oracle import hits_of
 from services.ediscovery.domain.query import Query, Scope, scoped
+from services.ediscovery.domain.wholeness import Reached
 
 
 class Log:
@@ -54,6 +64,17 @@ class OracleIndex:
     async def cursor(self, tenant: TenantId, stream: str) -> int:
         """Return the last position."""
         return self._cursors.get((tenant, stream), 0)
+
+    async def fill(self, tenant: TenantId, documents: Sequence[Document], cursor: Cursor) -> None:
+        """Have documents."""
+        self._documents.setdefault(tenant, {}).update({one.key: one for one in documents})
+        self._cursors[tenant, cursor.stream] = cursor.position
+
+    async def reached(self, tenant: TenantId) -> Reached:
+        """Return cursors and months."""
+        cursors = {stream: at for (whose, stream), at in self._cursors.items() if whose == tenant}
+        months = {str(period_of(one.sent_at)) for one in self._documents.get(tenant, {}).values()}
+        return Reached(cursors, frozenset(months))
 
     async def search(
         self, tenant: TenantId, query: Query, scope: Scope, limit: int, after: Standing | None = None

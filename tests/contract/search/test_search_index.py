@@ -16,6 +16,7 @@ from services.ediscovery.domain.documents import (
     Put,
     Removal,
     hit_of,
+    period_of,
 )
 from services.ediscovery.domain.errors import QueryRefused
 from services.ediscovery.domain.oracle import hits_of
@@ -310,3 +311,22 @@ async def test_a_hundred_queries_over_real_messages_give_the_oracle_s_hits(
         assert inside == hits_of(documents, scoped(query, scope), 20), query
         answered += bool(hits)
     assert answered > 60
+
+
+async def test_an_index_that_is_filled_from_the_log_follows_events_afterwards(
+    index: SearchIndex, log: Log, tenant: TenantId
+):
+    documents = town()
+    log.keep(tenant, documents)
+    for _ in range(2):
+        await index.fill(tenant, documents, Cursor("rebuild", 5000))
+    assert await index.count(tenant) == len(documents)
+    reached = await index.reached(tenant)
+    assert reached.cursors == {"rebuild": 5000}
+    assert reached.periods == {str(period_of(one.sent_at)) for one in documents}
+    await index.apply(tenant, [], Cursor(STREAM, 40))
+    gone, late = documents[0], said(900, "late")
+    await index.apply(tenant, [Removal(41, gone.key), Put(42, late)], Cursor(STREAM, 42))
+    found = {hit.key for hit in await everything(index, tenant)}
+    assert found == {one.key for one in [*documents, late]} - {gone.key}
+    assert (await index.reached(tenant)).cursors == {"rebuild": 5000, STREAM: 42}

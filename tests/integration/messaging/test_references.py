@@ -11,8 +11,10 @@ from libs.authn.errors import Unauthenticated
 from libs.contracts.internal import (
     ENTRIES_LIMIT,
     SALTS_BEFORE_BODY,
+    ConversationsOf,
     EntriesOf,
     EntryNamed,
+    FetchConversations,
     FetchEntries,
     pack,
     unpack,
@@ -143,3 +145,26 @@ async def test_it_is_for_ediscovery_alone(
 async def test_more_than_a_batch_is_refused(http: httpx.AsyncClient, tenant: TenantId) -> None:
     places = [(uuid4(), 1)] * (ENTRIES_LIMIT + 1)
     assert (await asked(http, tenant, *places)).status_code in (400, 422)
+
+
+async def test_conversations_are_listed_page_by_page_with_how_far_they_go(
+    one: Gateway, people: Three, tenant: TenantId, http: httpx.AsyncClient
+) -> None:
+    ada, bo, _ = people
+    rooms = sorted([await one.group(ada, bo) for _ in range(3)])
+    await one.send(ada, rooms[1], "hello")
+
+    async def listed(since: UUID | None = None, caller: str = "ediscovery") -> httpx.Response:
+        return await http.post(
+            "/internal/conversations",
+            content=pack(FetchConversations(tenant=tenant, since=since, limit=2)),
+            headers={"authorization": f"Bearer {caller}", "content-type": "application/msgpack"},
+        )
+
+    first = unpack((await listed()).content, ConversationsOf)
+    assert [head.conversation for head in first.items] == rooms[:2]
+    assert first.items[1].last_seq == first.items[0].last_seq + 1
+    rest = unpack((await listed(rooms[1])).content, ConversationsOf)
+    assert [head.conversation for head in rest.items] == rooms[1:]
+    assert rest.entries == sum(head.last_seq for head in (*first.items, rest.items[1]))
+    assert (await listed(caller="audit")).status_code == 403

@@ -1,6 +1,6 @@
 """Each message goes into the index once; what cannot be had now is waited for, and nothing is skipped."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -21,6 +21,7 @@ from services.ediscovery.domain.documents import DocumentKey
 from services.ediscovery.domain.errors import CorrespondenceUnavailable, KeyRefused
 from services.ediscovery.domain.query import Scope, Term
 from services.ediscovery.domain.texts import INDEXING, Purpose, Text
+from services.ediscovery.domain.wholeness import Noted
 from services.ediscovery.edge.stream import index_door
 from services.ediscovery.ports.expunges import Destruction
 from services.ediscovery.usecases.access import Access
@@ -65,6 +66,34 @@ class NoDue:
         self.noted.append((tenant, by, tuple(keys)))
 
 
+class Remembered:
+    """Notes of indexes where a test can see them."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self.noted: dict[TenantId, Noted] = {}
+        self.lost: list[TenantId] = []
+        self.touched: list[tuple[TenantId, DocumentKey]] = []
+
+    async def locked(self, tenants: Collection[TenantId]) -> Mapping[TenantId, Noted]:
+        return {tenant: self.noted.get(tenant, Noted()) for tenant in tenants}
+
+    async def lose(self, tenant: TenantId, at: datetime) -> None:
+        self.lost.append(tenant)
+
+    async def touch(self, tenant: TenantId, keys: Collection[DocumentKey]) -> None:
+        self.touched += ((tenant, key) for key in keys)
+
+    async def follow(self, tenant: TenantId, positions: Mapping[str, int], periods: Collection[str]) -> None:
+        before = self.noted.get(tenant, Noted())
+        self.noted[tenant] = before._replace(
+            positions={**before.positions, **positions}, periods=before.periods | set(periods)
+        )
+
+
+def messages(index: OracleIndex, talk: Talk) -> IndexMessages:
+    return IndexMessages(lambda _: index, talk, ManualClock(NOON))
+
+
 def said(talk: Talk, seq: int, text: str | None, position: int, tenant: TenantId = TENANT) -> Committed:
     key = DocumentKey(PLANS, seq)
     if text is not None:
@@ -80,8 +109,8 @@ async def seqs(index: OracleIndex, token: str, tenant: TenantId = TENANT) -> lis
 async def test_what_comes_again_changes_nothing_and_is_not_even_unsealed() -> None:
     index, talk = OracleIndex(), Talk()
     events = [said(talk, seq, "zebra", seq) for seq in (1, 2)]
-    await IndexMessages(index, talk)(events)
-    await IndexMessages(index, talk)([*events, said(talk, 3, "zebra", 3)])
+    await messages(index, talk)(events, Remembered(NO_TX))
+    await messages(index, talk)([*events, said(talk, 3, "zebra", 3)], Remembered(NO_TX))
     assert await seqs(index, "zebra") == [1, 2, 3]
     assert await index.cursor(TENANT, "messaging/7") == 3
     assert talk.asked == [(TENANT, 2, INDEXING), (TENANT, 1, INDEXING)]
@@ -89,14 +118,35 @@ async def test_what_comes_again_changes_nothing_and_is_not_even_unsealed() -> No
 
 async def test_what_was_disposed_of_meanwhile_is_left_out() -> None:
     index, talk = OracleIndex(), Talk()
-    await IndexMessages(index, talk)([said(talk, 1, None, 1), said(talk, 2, "zebra", 2)])
+    await messages(index, talk)([said(talk, 1, None, 1), said(talk, 2, "zebra", 2)], Remembered(NO_TX))
     assert await seqs(index, "zebra") == [2]
     assert await index.cursor(TENANT, "messaging/7") == 2
 
 
+async def test_what_comes_when_an_index_is_lost_is_noted_and_goes_into_no_index() -> None:
+    index, talk, notes = OracleIndex(), Talk(), Remembered(NO_TX)
+    await messages(index, talk)([said(talk, 1, "zebra", 1), said(talk, 1, "zebra", 1, OTHER)], notes)
+    assert notes.noted[TENANT] == Noted(0, {"messaging/7": 1}, frozenset({"2026-11"}))
+    await index.drop(TENANT)
+    await messages(index, talk)([said(talk, 2, "zebra", 2), said(talk, 2, "zebra", 2, OTHER)], notes)
+    assert (notes.lost, notes.touched) == ([TENANT], [(TENANT, DocumentKey(PLANS, 2))])
+    assert (await seqs(index, "zebra"), await seqs(index, "zebra", OTHER)) == ([], [1, 2])
+    assert notes.noted[TENANT].positions == {"messaging/7": 2}
+
+
+async def test_what_comes_while_an_index_is_made_anew_goes_into_the_old_one_too() -> None:
+    index, talk, notes = OracleIndex(), Talk(), Remembered(NO_TX)
+    notes.noted[TENANT] = Noted(renewed=True)
+    await messages(index, talk)([said(talk, 1, "zebra", 1)], notes)
+    assert notes.touched == [(TENANT, DocumentKey(PLANS, 1))]
+    assert await seqs(index, "zebra") == [1]
+
+
 async def test_tenants_keep_apart() -> None:
     index, talk = OracleIndex(), Talk()
-    await IndexMessages(index, talk)([said(talk, 1, "zebra", 1), said(talk, 2, "okapi", 2, OTHER)])
+    await messages(index, talk)(
+        [said(talk, 1, "zebra", 1), said(talk, 2, "okapi", 2, OTHER)], Remembered(NO_TX)
+    )
     assert (await seqs(index, "okapi"), await seqs(index, "okapi", OTHER)) == ([], [2])
 
 
@@ -124,7 +174,7 @@ def record_of(position: int, *kinds: str, first: int = 1, seen_from: int | None 
 
 async def test_only_messages_are_indexed() -> None:
     index, talk = OracleIndex(), Talk({(TENANT, DocumentKey(PLANS, seq)): "zebra" for seq in (1, 2)})
-    door = index_door(IndexMessages(index, talk), NoDue)
+    door = index_door(messages(index, talk), Remembered, NoDue)
     await door(
         NO_TX, [record_of(4, "conversation_created", "message_created"), record_of(5, "participants_added")]
     )
@@ -134,7 +184,7 @@ async def test_only_messages_are_indexed() -> None:
 
 async def test_who_is_added_later_is_found_by_what_he_may_see_of_before() -> None:
     index, talk = OracleIndex(), Talk({(TENANT, DocumentKey(PLANS, seq)): "zebra" for seq in (2, 4)})
-    door = index_door(IndexMessages(index, talk), NoDue)
+    door = index_door(messages(index, talk), Remembered, NoDue)
     await door(NO_TX, [record_of(4, "conversation_created", "message_created")])
     added = record_of(5, "participants_added", "message_created", first=3, seen_from=1)
     await door(NO_TX, [added])
@@ -144,7 +194,7 @@ async def test_who_is_added_later_is_found_by_what_he_may_see_of_before() -> Non
 
 async def test_what_was_destroyed_is_found_no_more_and_its_words_are_due() -> None:
     index, talk = OracleIndex(), Talk({(TENANT, DocumentKey(PLANS, seq)): "zebra" for seq in (1, 2)})
-    door = index_door(IndexMessages(index, talk), NoDue)
+    door = index_door(messages(index, talk), Remembered, NoDue)
     await door(NO_TX, [record_of(4, "message_created", "message_created")])
     event = PayloadsDestroyed(order=uuid4(), conversation=PLANS, seqs=(2,), generation=4)
     gone = StreamRecord(7, 5, TENANT, event.name, encode(event, id=uuid4(), time=NOON, tenant=TENANT))
@@ -154,7 +204,7 @@ async def test_what_was_destroyed_is_found_no_more_and_its_words_are_due() -> No
 
 
 async def test_a_peer_that_is_away_is_waited_for_and_a_refused_key_parks_its_tenant() -> None:
-    door = index_door(IndexMessages(OracleIndex(), talk := Talk()), NoDue)
+    door = index_door(messages(OracleIndex(), talk := Talk()), Remembered, NoDue)
     talk.trouble = CorrespondenceUnavailable()
     with pytest.raises(WORLD_AWAY):
         await door(NO_TX, [record_of(1, "message_created")])

@@ -18,6 +18,7 @@ def test_every_refusal_has_a_row():
         errors.KeyRefused,
         errors.QueryRefused,
         errors.NameUnknown,
+        errors.IndexRebuilding,
         errors.IndexUnavailable,
         errors.ExpungeUnfinished,
         errors.ExpungesStopped,
