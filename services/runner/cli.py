@@ -396,6 +396,46 @@ def matter_search(
     search(context.obj, matter, query, most, as_json=as_json)
 
 
+@matter_app.command("produce")
+def matter_produce(
+    context: typer.Context,
+    matter: Matter,
+    form: Annotated[str, typer.Option("--format", help="jsonl, eml, eml-day or rsmf.")] = "rsmf",
+    query: Annotated[str | None, typer.Option(help="What matches; without it, all of the scope.")] = None,
+    bates: Annotated[str | None, typer.Option(metavar="PREFIX", help="Number the pages.")] = None,
+    *,
+    reason: Annotated[str, typer.Option(help="Why; who approves it reads this.")],
+    as_json: AsJson = False,
+) -> None:
+    """Ask for a production, which another member has to approve."""
+    from services.runner.productions import Asked, ask
+
+    ask(context.obj, matter, Asked(form, query, bates, reason), as_json=as_json)
+
+
+@matter_app.command("productions")
+def matter_productions(context: typer.Context, matter: Matter, *, as_json: AsJson = False) -> None:
+    """List the productions of a matter, the newest first."""
+    from services.runner.productions import list_productions
+
+    list_productions(context.obj, matter, as_json=as_json)
+
+
+@matter_app.command("take")
+def matter_take(
+    context: typer.Context,
+    matter: Matter,
+    production: Annotated[UUID, typer.Argument(help="The production's id.")],
+    *,
+    to: Annotated[Path, typer.Option(metavar="FILE", help="Where it is kept; nothing is there yet.")],
+    as_json: AsJson = False,
+) -> None:
+    """Take a production as one file."""
+    from services.runner.productions import take
+
+    take(context.obj, matter, production, to, as_json=as_json)
+
+
 @app.command()
 def verify(
     path: Annotated[
