@@ -3,10 +3,9 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
-from typing import Final
 from uuid import UUID
 
 from libs.evidence.completeness import OpenedHead
@@ -21,7 +20,6 @@ from libs.evidence.production.manifest import (
     sign_manifest,
 )
 from libs.kernel.clock import Clock
-from libs.kernel.errors import DomainError
 from libs.kernel.ids import Ids
 from libs.merkle.tree import inclusion_proofs
 from services.ediscovery.domain.errors import CorrespondenceUnavailable, ProofsBehind
@@ -45,9 +43,6 @@ from services.ediscovery.ports.productions import Bench, ProductionKey, Queue, S
 from services.ediscovery.usecases.gather import Gather, Page, Place
 from services.ediscovery.usecases.heads import heads_in
 from services.ediscovery.usecases.told import fact_of_outcome
-
-MOST_PLANS: Final = 100
-"""How often a production is begun anew because the log does not prove yet what it is made from."""
 
 
 class Progress:
@@ -83,11 +78,10 @@ class MakeProductions:
     clock: Clock
     ids: Ids
     instance: str
-    _plans: dict[UUID, int] = field(default_factory=dict)
 
     async def __call__(self) -> None:
         """Make what is due. Raises the last of the errors that kept something from being made."""
-        trouble: DomainError | None = None
+        trouble: Exception | None = None
         for tenant, production in await self.queue.due():
             async with self.books.begin(tenant) as book:
                 standing = await book.productions.find(production)
@@ -95,7 +89,7 @@ class MakeProductions:
                 continue
             try:
                 await self._end(standing.order, await self._outcome(standing.order))
-            except DomainError as error:
+            except Exception as error:  # noqa: BLE001 - raised again below
                 trouble = error
         if trouble is not None:
             raise trouble
@@ -108,11 +102,7 @@ class MakeProductions:
             return self._failed("the log gave entries out of their order")
         except EvidenceRefused as refused:
             return self._failed(refused.reason)
-        except ProofsBehind:
-            begun = self._plans.get(order.production, 0) + 1
-            self._plans[order.production] = begun
-            if begun > MOST_PLANS:
-                return self._failed("the log does not prove what the production is made from")
+        except ProofsBehind:  # as long as the log lags, it is tried again from what is newest then
             self.workshop.bench(order.tenant, order.production).drop_plan()
             raise
 
@@ -124,7 +114,6 @@ class MakeProductions:
             if await book.productions.end(order, outcome):
                 await book.publish([fact_of_outcome(order, outcome)])
         self.progress.ended(order.production)
-        self._plans.pop(order.production, None)
 
     async def _make(self, order: Order) -> Made:
         bench = self.workshop.bench(order.tenant, order.production)
