@@ -13,12 +13,12 @@ import httpx
 from services.runner.bench.corpora import Load, corpus_of
 from services.runner.bench.figures import Figure, figure_of, percentile_of
 from services.runner.bench.messaging import Report
-from services.runner.bench.office import Office, office_of
+from services.runner.bench.office import Office, office_of, until_indexed
 from services.runner.bench.processes import PeakMemory
+from services.runner.bench.productions import production_figures
 from services.runner.bench.queries import queries_of, said_in
 from services.runner.bench.sends import Round, Senders, senders_in
 from services.runner.demo.importing import bring_the_rest
-from services.runner.demo.indexed import settled_index
 from services.runner.errors import RunnerError
 from services.runner.matters import MATTERS
 from services.runner.temporary import running, temporary_folder
@@ -31,7 +31,6 @@ LEAST_SENDS: Final = 475.0
 MOST_DELAY_SECONDS: Final = 2.0
 MOST_QUERY_MS: Final = 200.0
 HITS_A_PAGE: Final = 50
-_INDEX_FOLDER: Final = "search"
 _INDEXER: Final = "ediscovery"
 _POLL_SECONDS: Final = 0.05
 _PATIENCE_SECONDS: Final = 120.0
@@ -54,30 +53,29 @@ def ediscovery_figures(load: Load, report: Report) -> list[Figure]:
 async def search_figures(facts: Mapping[str, Any], corpus: Path, report: Report) -> list[Figure]:
     """Return the figures of one corpus that is imported, searched, and added to while it is searched."""
     async with office_of(facts) as office:
-        figures = await index_figures(office, corpus, report)
+        imported, figures = await index_figures(office, corpus, report)
         matter = await _matter_of_everything(office)
         figures += await query_figures(office, matter, corpus, report)
+        figures += await production_figures(office, matter, imported, report)
         figures += await delay_figures(office, matter, report)
     return figures
 
 
-async def index_figures(office: Office, corpus: Path, report: Report) -> list[Figure]:
-    """Return how fast a corpus comes into the index, from the beginning of its import, and what that holds.
+async def index_figures(office: Office, corpus: Path, report: Report) -> tuple[int, list[Figure]]:
+    """Return how many messages were imported, and how fast and in how much memory they were indexed.
 
     Raises RunnerError when the index does not come to hold what was imported.
     """
     report("importing and indexing the corpus")
-    folder = Path(office.facts["data"]) / _INDEX_FOLDER
     with PeakMemory(office.facts["processes"][_INDEXER]) as memory:
         began = time.monotonic()
         came = await bring_the_rest(office.officials, corpus, {})
         imported = time.monotonic()
-        found = await settled_index(folder, office.tenant.tenant, came.imported)
+        await until_indexed(office, came.imported)
         indexed = time.monotonic()
-    if found != came.imported:
-        raise RunnerError(f"{came.imported} messages were imported, and {found} are in the index")
-    return [
-        figure_of("messages indexed, from the beginning of their import", found / (indexed - began), "1/s"),
+    speed = came.imported / (indexed - began)
+    return came.imported, [
+        figure_of("messages indexed, from the beginning of their import", speed, "1/s"),
         figure_of("from the end of the import to the last message found", indexed - imported, "s"),
         figure_of("memory of eDiscovery while it indexes, at most", memory.most / _MIB, "MiB"),
     ]

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import httpx
 
@@ -11,7 +13,9 @@ from libs.client.errors import ClientError
 from libs.kernel.clock import SystemClock
 from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
+from services.runner.demo.indexed import settled_index
 from services.runner.demo.officials import (
+    OFFICER,
     OFFICIALS,
     PATIENCE_SECONDS,
     Answer,
@@ -23,15 +27,17 @@ from services.runner.demo.people import Tenant, make_tenant, provision
 from services.runner.errors import RunnerError
 from services.runner.peers import Operator
 
+_INDEX_FOLDER: Final = "search"
 _POLL_SECONDS: Final = 0.05
 
 
 class Office(NamedTuple):
-    """A tenant of a running deployment, and the two who answer for what it keeps."""
+    """A tenant of a running deployment, and the two who answer for what it keeps; `officer` is one's id."""
 
     facts: Mapping[str, Any]
     tenant: Tenant
     officials: Officials
+    officer: UUID
 
 
 @asynccontextmanager
@@ -44,9 +50,17 @@ async def office_of(facts: Mapping[str, Any]) -> AsyncIterator[Office]:
         staff = await provision(http, facts["origin"], tenant, list(OFFICIALS), lambda _: None)
     try:
         async with in_office(operator, facts["origin"], tenant, staff) as officials:
-            yield Office(facts, tenant, officials)
+            yield Office(facts, tenant, officials, staff[list(OFFICIALS).index(OFFICER)])
     except ClientError as refused:
         raise RunnerError(f"the measurement cannot go on: {refused}") from refused
+
+
+async def until_indexed(office: Office, messages: int) -> None:
+    """Wait until the index holds so many messages. Raises RunnerError when it does not come to that."""
+    folder = Path(office.facts["data"]) / _INDEX_FOLDER
+    found = await settled_index(folder, office.tenant.tenant, messages)
+    if found != messages:
+        raise RunnerError(f"{messages} messages were imported, and {found} are in the index")
 
 
 async def soon(

@@ -11,7 +11,7 @@ from services.runner.bench.audit import median_round
 from services.runner.bench.corpora import Load, corpus_of
 from services.runner.bench.figures import Figure, figure_of, percentile_of
 from services.runner.bench.messaging import Report, Spent
-from services.runner.bench.office import Office, office_of, soon
+from services.runner.bench.office import Office, office_of, soon, until_indexed
 from services.runner.bench.plain_deletes import ROWS_A_BATCH, Deleted, PlainPayloads, plain_payloads
 from services.runner.demo.holding import HOLDS
 from services.runner.demo.importing import Imported, bring_the_rest
@@ -59,6 +59,8 @@ async def archive_figures(facts: Mapping[str, Any], corpus: Path, report: Report
         with spent.counting():
             came = await bring_the_rest(office.officials, corpus, {})
         figures = import_figures(came, spent)
+        report("waiting for the index, which would share the machine")
+        await until_indexed(office, came.imported)
         figures += await hold_figures(office, report)
         figures += await dry_run_figures(office, came, report)
         figures += await destroy_figures(office, report)
