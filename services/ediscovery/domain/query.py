@@ -4,7 +4,8 @@
     from:anna  in:"Board"  participant:ben  sent:2026-01-01..2026-03-31  sent:>=2026-01-01  sent:2026-01-01
 
 NOT binds before AND, AND before OR, and operators are capitals. Days are days in UTC, both ends included.
-A word of several tokens (an address, a version, `don't`) is the phrase of these.
+A word of several tokens (an address, a version, `don't`) is the phrase of these. What other languages have
+and this one lacks (`_FOREIGN`) is refused: read as words it would find something else. In quotes it is text.
 """
 
 import functools
@@ -35,7 +36,27 @@ FieldName = Literal["from", "in", "participant"]
 
 _FIELDS: tuple[FieldName, ...] = get_args(FieldName)
 _RESERVED = ("to", "has", "type", "edited", "deleted", "matter", "tag")
-_NEAR = re.compile(r"NEAR/\d+")
+_OWN = re.compile(r"(?i:from|in|participant|sent):")
+_FOREIGN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), f"{reason}; in quotes it is searched for as text")
+    for pattern, reason in (
+        (rf"(?i:{'|'.join(_RESERVED)}):", f"the fields {':, '.join(_RESERVED)}: cannot be searched for"),
+        # not 10:30, C:\dir, std::sort, a URL, nor `Re:` at the end of a word
+        (r'(?!(?i:mailto|localhost):)[^\W\d][\w-]*\w:(?=[\w"(\[{<>*])', "there is no such field"),
+        (r'NEAR(/.*)?["(]?$|(?i:near|pre|w)/(?:\d+|[sp])["(]?$', "nearness cannot be searched for"),
+        (r'(?:AND|OR|NOT)/\d+["(]?$', "AND, OR and NOT have no number"),
+        (r"/[^/]+/$", "regular expressions cannot be searched for"),
+        (r'[^/\\]*~[\d.]*["(]?$', "neither similar words nor nearness can be searched for"),
+        (r'.*\^[\d.]+["(]?$', "words have no weight"),
+        # not a question's end, nor the query of a URL
+        (r"[^/\\=]*\?\w", "a question mark stands for no letter, and a star only for the end of a word"),
+        # not +49, for whoever requires a number is given that
+        (r'-[\w"(]|![\w"(]', "a sign excludes nothing: NOT does"),
+        (r'\+[^\W\d]|\+["(]', "a plus is not needed: words stand beside each other for all of them"),
+        (r".*(?:&&|\|\|)", "operators are written AND, OR and NOT"),
+    )
+)
+"""How a word begins that means something elsewhere; a quotation mark or `(` right behind it belongs to it."""
 _DAY = timedelta(days=1)
 _GRAMMAR = r"""
     start: any
@@ -152,6 +173,7 @@ def parse(text: str) -> Query:
     from lark.exceptions import VisitError  # noqa: PLC0415 - as above
 
     _check_size(text)
+    _check_foreign(text)
     try:
         tree = _parser().parse(text)
     except VisitError as error:
@@ -294,6 +316,23 @@ def _check_size(text: str) -> None:
             raise QueryRefused(index + 1, f"a query has at most {MOST_NESTED} parentheses and NOTs")
 
 
+def _check_foreign(text: str) -> None:
+    words = _words_of(text)
+    for index, word in words:
+        if _OWN.match(word):
+            continue
+        behind = text[index + len(word) :][:1]
+        seen = word + behind if behind in ('"', "(") else word
+        for pattern, reason in _FOREIGN:
+            if pattern.match(seen):
+                raise QueryRefused(index + 1, reason)
+    for (index, first), (_, between), (_, last) in zip(words, words[1:], words[2:], strict=False):
+        if first[0] in "[{" and between == "TO" and last[-1] in "]}":
+            raise QueryRefused(
+                index + 1, "ranges of words cannot be searched for; of days they can, by sent:"
+            )
+
+
 def _clauses_of(query: Query) -> int:
     match query:
         case Not(inner):
@@ -360,11 +399,6 @@ def _text(text: str, column: int) -> Query:
 
 
 def _word(text: str, column: int) -> Query:
-    name, colon, _ = text.partition(":")
-    if colon and name.lower() in _RESERVED:
-        raise QueryRefused(column, f"the field {name.lower()}: cannot be searched for")
-    if _NEAR.fullmatch(text):
-        raise QueryRefused(column, "nearness cannot be searched for: a phrase in quotes can")
     star = text.find("*")
     if star < 0:
         return _text(text, column)

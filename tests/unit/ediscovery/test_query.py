@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ediscovery.domain.errors import NameUnknown, QueryRefused
@@ -82,6 +82,7 @@ def parsed_or_refused(text: str) -> Query | QueryRefused:
         return refused
 
 
+@settings(deadline=None)
 @given(QUERIES)
 def test_the_text_of_a_tree_is_that_tree(query: Query):
     assert parse(printed(query)) == query
@@ -94,6 +95,7 @@ def test_a_printer_that_forgets_parentheses_is_noticed():
     assert parse("a OR b AND c") != query
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60) | st.text('ab*" ():ANDORNOTfrom.2026-', max_size=60))
 def test_every_text_is_a_query_or_refused_at_a_column_of_it(text: str):
     query = parsed_or_refused(text)
@@ -171,6 +173,106 @@ def test_an_error_names_the_column_and_the_reason(text: str, column: int, word: 
         parse(text)
     assert refused.value.column == column
     assert word in refused.value.reason
+
+
+FOREIGN = [
+    ("a word~2", 3, "similar"),
+    ("a word~", 3, "similar"),
+    ("word~0.8", 1, "similar"),
+    ('"a b"~5', 6, "nearness"),
+    ("a NEAR b", 3, "nearness"),
+    ("a NEAR(b)", 3, "nearness"),
+    ("a NEAR/x b", 3, "nearness"),
+    ("a w/5 b", 3, "nearness"),
+    ("a W/s b", 3, "nearness"),
+    ("a pre/3 b", 3, "nearness"),
+    ("wo?rd", 1, "question mark"),
+    ("(a ?ord)", 4, "question mark"),
+    ("wo?rd*", 1, "question mark"),
+    ("/regex/", 1, "regular"),
+    ("/wo.*d/", 1, "regular"),
+    ("a +b", 3, "plus"),
+    ('a +"b c"', 3, "plus"),
+    ("a -b", 3, "NOT does"),
+    ('a -"b c"', 3, "NOT does"),
+    ("a -(b c)", 3, "NOT does"),
+    ("a -2024", 3, "NOT does"),
+    ("-from:anna", 1, "NOT does"),
+    ("!a", 1, "NOT does"),
+    ("a^2", 1, "weight"),
+    ('"a b"^2', 6, "weight"),
+    ("x [a TO b]", 3, "ranges"),
+    ("{a TO *}", 1, "ranges"),
+    ("a body:hello", 3, "field"),
+    ('subject:"x y"', 1, "field"),
+    ("subject:(x y)", 1, "field"),
+    ("to: ben", 1, "to:"),
+    ("a NOT/1 b", 3, "number"),
+    ("a AND/2 b", 3, "number"),
+    ("a && b", 3, "AND, OR"),
+    ("a||b", 1, "AND, OR"),
+]
+
+
+@pytest.mark.parametrize(("text", "column", "word"), FOREIGN)
+def test_what_other_languages_have_is_refused_instead_of_read_as_words(text: str, column: int, word: str):
+    with pytest.raises(QueryRefused) as refused:
+        parse(text)
+    assert refused.value.column == column
+    assert word in refused.value.reason
+
+
+@pytest.mark.parametrize("text", [text for text, *_ in FOREIGN])
+def test_in_quotes_it_is_text(text: str):
+    assert parse(f'"{text.replace(chr(34), "")}"') is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "don't",
+        "O\u2019Brien",
+        "well-known",
+        "anna.berg+list@example.org",
+        "https://example.org/~anna/?q=zebra&page=2#top",
+        "mailto:anna@example.org",
+        "localhost:8080",
+        "example.org:8080",
+        "/etc/hosts",
+        "/var/log/",
+        "~/.bashrc",
+        "C:\\dir\\PROGRA~1",
+        "3.5",
+        "10:30",
+        "+49",
+        "C++",
+        "a/b",
+        "and/or",
+        "AND/OR",
+        "w/o",
+        "R&D",
+        "ls|grep",
+        "what?",
+        "Re:",
+        "std::sort",
+        "[urgent]",
+        "--flag",
+        "#tag",
+        "$5",
+        "100%",
+        "x=y?",
+        "well!",
+        "near",
+        "a~b",
+    ],
+)
+def test_what_people_write_plainly_is_the_phrase_of_its_words(text: str):
+    tokens = tokens_of(text)
+    assert parse(text) == (Phrase(tokens) if len(tokens) > 1 else Term(tokens[0]))
+
+
+def test_operators_in_small_letters_are_words():
+    assert parse("a or not b") == And((A, Term("or"), Term("not"), B))
 
 
 def test_the_deepest_query_can_be_parsed_and_printed():
