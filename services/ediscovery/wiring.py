@@ -37,6 +37,7 @@ from libs.telemetry.logs import get_logger
 from libs.telemetry.metrics import Metrics
 from services.ediscovery.adapters.backlog import StreamBacklog, cursors_of
 from services.ediscovery.adapters.correspondence import SealedCorrespondence
+from services.ediscovery.adapters.directory import IdentityDirectory
 from services.ediscovery.adapters.production_key import LeasedProductionKey
 from services.ediscovery.adapters.production_sources import ServiceSources
 from services.ediscovery.adapters.prometheus import IndexSigns
@@ -71,6 +72,7 @@ from services.ediscovery.usecases.rebuild import (
     RebuildIndexes,
 )
 from services.ediscovery.usecases.search import SearchMatter
+from services.ediscovery.usecases.understand import UnderstandQuery
 
 SERVICE: Final = "ediscovery"
 POLICIES: Final = Path(__file__).parents[2] / "policies" / "authz"
@@ -278,8 +280,9 @@ PROCESSES: Final[Mapping[str, Callable[[Settings], FastAPI]]] = {SERVICE: build}
 
 def _routes_for_people(world: _World) -> list[APIRouter]:
     verifier, revocations = world.signed_in.verifier, world.signed_in.revocations
+    understand = UnderstandQuery(IdentityDirectory(world.owners["identity"]))
     search = SearchMatter(
-        world.books, world.access, world.index, world.correspondence, world.clock, world.ids
+        world.books, world.access, understand, world.index, world.correspondence, world.clock, world.ids
     )
     return [
         lag_routes(verifier=verifier, revocations=revocations, lag=world.lag),

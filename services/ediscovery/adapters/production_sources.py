@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Collection, Mapping
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 from libs.contracts.internal import (
@@ -22,7 +22,6 @@ from libs.contracts.internal import (
     ProvedAct,
     ProvedEntriesOf,
     ProvedEntry,
-    Wire,
 )
 from libs.envelope.errors import RecordRefused
 from libs.envelope.place import Place
@@ -30,10 +29,10 @@ from libs.envelope.record import dek_of
 from libs.envelope.sealing import SealingKey
 from libs.evidence.bundle import Commit
 from libs.evidence.detail import parse_detail
-from libs.host.clients import PeerNotFound, PeerRefused, PeerUnavailable, ServiceClient
+from libs.host.clients import ServiceClient
 from libs.kernel.ids import ConversationId, DekId, MessageId, TenantId
 from services.ediscovery.adapters.correspondence import SealedCorrespondence
-from services.ediscovery.domain.errors import CorrespondenceUnavailable
+from services.ediscovery.adapters.peers import asked
 from services.ediscovery.domain.productions.items import Person
 from services.ediscovery.domain.productions.sources import (
     BodyState,
@@ -47,8 +46,6 @@ from services.ediscovery.domain.texts import Purpose
 
 _FIELD: Final = "payload"
 _SALT_BYTES: Final = SALTS_BEFORE_BODY // 2
-
-V = TypeVar("V")
 
 
 class ServiceSources:
@@ -69,13 +66,13 @@ class ServiceSources:
 
     async def map(self, tenant: TenantId) -> CommittedMap:
         """Return what is committed about all conversations of a tenant; it is as new as the question."""
-        found = await _asked(self._messaging, "/internal/map", FetchMap(tenant=tenant, fresh=True), MapOf)
+        found = await asked(self._messaging, "/internal/map", FetchMap(tenant=tenant, fresh=True), MapOf)
         return CommittedMap(found.act, found.at, found.root, found.conversations)
 
     async def heads(self, tenant: TenantId, act: UUID, after: UUID | None) -> list[Head]:
         """Return the next conversations of the map `act`, by ascending id."""
         wanted = FetchHeads(tenant=tenant, act=act, after=after, limit=PROVED_LIMIT)
-        found = await _asked(self._messaging, "/internal/map/heads", wanted, HeadsOf)
+        found = await asked(self._messaging, "/internal/map/heads", wanted, HeadsOf)
         return list(map(_head_of, found.items))
 
     async def entries(
@@ -83,7 +80,7 @@ class ServiceSources:
     ) -> list[LoggedEntry]:
         """Return those of the entries `first` to `last` that are there, opened."""
         wanted = FetchProvedEntries(tenant=tenant, conversation=conversation, first=first, last=last)
-        found = await _asked(self._messaging, "/internal/entries/proved", wanted, ProvedEntriesOf)
+        found = await asked(self._messaging, "/internal/entries/proved", wanted, ProvedEntriesOf)
         sealed = {dek_of(entry.sealed) for entry in found.items if entry.sealed is not None}
         keys = await self._correspondence.opening_keys(tenant, sealed, purpose)
         return await asyncio.to_thread(_opened, tenant, conversation, found.items, keys)
@@ -91,23 +88,14 @@ class ServiceSources:
     async def proofs(self, tenant: TenantId, acts: Collection[UUID], size: int | None) -> Proofs:
         """Return the leaves of acts under a checkpoint."""
         wanted = FetchProofs(tenant=tenant, acts=tuple(acts), size=size)
-        found = await _asked(self._audit, "/internal/proofs", wanted, ProofsOf)
+        found = await asked(self._audit, "/internal/proofs", wanted, ProofsOf)
         return Proofs(found.checkpoint, found.size, {each.act: _commit_of(each) for each in found.items})
 
     async def people(self, tenant: TenantId, principals: Collection[UUID]) -> dict[UUID, Person]:
         """Return those of the people whom the directory knows."""
         wanted = FetchPeople(tenant=tenant, principals=tuple(principals))
-        found = await _asked(self._identity, "/internal/people", wanted, PeopleOf)
+        found = await asked(self._identity, "/internal/people", wanted, PeopleOf)
         return {each.principal: Person(each.principal, each.name, each.email) for each in found.items}
-
-
-async def _asked(peer: ServiceClient, path: str, message: Wire, kind: type[V]) -> V:
-    try:
-        return await peer.call(path, message, kind)
-    except PeerUnavailable as error:
-        raise CorrespondenceUnavailable(error.retry_after_seconds) from error
-    except (PeerNotFound, PeerRefused) as error:
-        raise CorrespondenceUnavailable from error
 
 
 def _head_of(found: MappedConversation) -> Head:

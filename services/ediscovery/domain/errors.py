@@ -17,9 +17,10 @@ class QueryRefused(DomainError):
 
 @dataclass(eq=False)
 class NameUnknown(DomainError):
-    """A field of a query names nobody and nothing that this reader could mean."""
+    """A field of a query names nobody and nothing, or several: `column` is where it begins, from 1."""
 
     field: str
+    column: int
 
 
 @dataclass(eq=False)

@@ -1,7 +1,7 @@
 """The query language: text to a tree, and back; a user's text never reaches an engine's own parser.
 
     word  two words (both)  "a phrase"  prefix*  a AND b  a OR b  NOT a  (a OR b) c
-    from:anna  in:"Board"  participant:ben  sent:2026-01-01..2026-03-31  sent:>=2026-01-01  sent:2026-01-01
+    from:anna  in:ID  participant:"Ben Roth"  sent:2026-01-01..2026-03-31  sent:>=2026-01-01  sent:2026-01-01
 
 NOT binds before AND, AND before OR, and operators are capitals. Days are days in UTC, both ends included.
 A word of several tokens (an address, a version, `don't`) is the phrase of these. What other languages have
@@ -10,8 +10,8 @@ and this one lacks (`_FOREIGN`) is refused: read as words it would find somethin
 
 import functools
 import re
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal, get_args
 from uuid import UUID
@@ -31,6 +31,8 @@ DEEPEST_QUERY = 15
 """Levels of AND, OR and NOT within each other; OpenSearch evaluates 20, of which a scope needs some."""
 MOST_CLAUSES = 500
 """Words, phrases and fields of a query."""
+MOST_NAMES = 20
+"""People whom a query names otherwise than by their ids: each is a question to the directory."""
 
 FieldName = Literal["from", "in", "participant"]
 
@@ -100,10 +102,14 @@ class Prefix:
 
 @dataclass(frozen=True)
 class Field:
-    """What the user wrote after `from:`, `in:` or `participant:`; `resolve` turns it into ids."""
+    """What the user wrote after `from:`, `in:` or `participant:`; `resolve` turns it into ids.
+
+    `column` is where the field begins, for whoever cannot tell what it means; it makes no difference.
+    """
 
     name: FieldName
     value: str
+    column: int = field(default=1, compare=False)
 
 
 @dataclass(frozen=True)
@@ -212,11 +218,11 @@ def printed(query: Query) -> str:  # noqa: PLR0911 - one answer for each kind of
             raise TypeError("ids and instants have no text: print what was parsed")
 
 
-def resolve(query: Query, ids_of: Callable[[FieldName, str], Collection[UUID]]) -> Query:
+def resolve(query: Query, ids_of: Callable[[Field], Collection[UUID]]) -> Query:
     """Return `query` with ids for names, by `ids_of`, which may raise NameUnknown."""
     match query:
-        case Field(name, value):
-            return Ids(name, frozenset(ids_of(name, value)))
+        case Field(name):
+            return Ids(name, frozenset(ids_of(query)))
         case Not(inner):
             return Not(resolve(inner, ids_of))
         case And(queries):
@@ -227,12 +233,20 @@ def resolve(query: Query, ids_of: Callable[[FieldName, str], Collection[UUID]]) 
             return query
 
 
-def ids_as_written(name: FieldName, value: str) -> Collection[UUID]:
+def ids_as_written(written: Field) -> Collection[UUID]:
     """Take the value for an id itself. Raises NameUnknown."""
     try:
-        return [UUID(value)]
+        return [UUID(written.value)]
     except ValueError:
-        raise NameUnknown(name) from None
+        raise NameUnknown(written.name, written.column) from None
+
+
+def people_named(query: Query) -> list[Field]:
+    """Return the fields that name somebody otherwise than by his id, each once. Raises QueryRefused."""
+    named = list(dict.fromkeys(each for each in _fields_of(query) if each.name != "in" and not _is_id(each)))
+    if len(named) > MOST_NAMES:
+        raise QueryRefused(named[MOST_NAMES].column, f"a query has at most {MOST_NAMES} names of people")
+    return named
 
 
 def scoped(query: Query, scope: Scope) -> Query:
@@ -343,6 +357,24 @@ def _clauses_of(query: Query) -> int:
             return 1
 
 
+def _fields_of(query: Query) -> Iterator[Field]:
+    match query:
+        case Field():
+            yield query
+        case Not(inner):
+            yield from _fields_of(inner)
+        case And(queries) | Or(queries):
+            for one in queries:
+                yield from _fields_of(one)
+
+
+def _is_id(written: Field) -> bool:
+    try:
+        return bool(ids_as_written(written))
+    except NameUnknown:
+        return False
+
+
 def _depth_of(query: Query) -> int:
     match query:
         case Not(inner):
@@ -417,7 +449,7 @@ def _field(text: str, column: int) -> Query:
         raise QueryRefused(column + len(label) + 1, f"after {label.lower()}: there is a value")
     if label.lower() == "sent":
         return _days(value, column + len(label) + 1)
-    return Field(next(name for name in _FIELDS if name == label.lower()), value)
+    return Field(next(name for name in _FIELDS if name == label.lower()), value, column)
 
 
 def _days(text: str, column: int) -> SentOn:

@@ -47,7 +47,10 @@ PROBLEMS: ProblemTable = {
         422, "urn:problem:query-refused", "The query cannot be read", "column {column}: {reason}"
     ),
     NameUnknown: ProblemRow(
-        422, "urn:problem:name-unknown", "A name in the query is not known", "what stands after {field}:"
+        422,
+        "urn:problem:name-unknown",
+        "A name in the query is not known",
+        "column {column}: what stands after {field}: is no one person or thing",
     ),
     IndexUnavailable: ProblemRow(503, "urn:problem:index-unavailable", "The search engine does not answer"),
     ExpungeUnfinished: ProblemRow(

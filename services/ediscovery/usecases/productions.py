@@ -1,6 +1,6 @@
 """Ask for productions, approve them as another person, see what came of them, and take them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,7 +18,13 @@ from services.ediscovery.domain.access import (
     REQUEST_PRODUCTION,
     TAKE_PRODUCTION,
 )
-from services.ediscovery.domain.errors import NotFound, ProductionConflict, ProductionUnfinished
+from services.ediscovery.domain.errors import (
+    NameUnknown,
+    NotFound,
+    ProductionConflict,
+    ProductionUnfinished,
+    QueryRefused,
+)
 from services.ediscovery.domain.productions.orders import (
     PRODUCTION,
     Extent,
@@ -28,7 +34,7 @@ from services.ediscovery.domain.productions.orders import (
     digest_of,
     scope_of,
 )
-from services.ediscovery.domain.query import ids_as_written, parse, resolve
+from services.ediscovery.domain.query import Field, ids_as_written, parse, resolve
 from services.ediscovery.ports.books import Book, Books
 from services.ediscovery.ports.productions import Download, Sources, Workshop
 from services.ediscovery.usecases.access import Access
@@ -70,14 +76,14 @@ class Productions:
     ) -> Shown:
         """Ask for a production of what was sent until now; no custodian of the matter can approve it.
 
-        `production` makes a repeat harmless. Raises NotFound, QueryRefused, NameUnknown, ReasonRefused,
-        ProductionConflict or CorrespondenceUnavailable.
+        `production` makes a repeat harmless. Raises NotFound, QueryRefused, ReasonRefused, ProductionConflict
+        or CorrespondenceUnavailable.
         """
         async with self.books.begin(actor.tenant) as book:
             found = await self.access.access_matter(book, actor, matter, REQUEST_PRODUCTION)
             before = None if production is None else await book.productions.find(production)
         if wanted.query is not None:
-            resolve(parse(wanted.query), ids_as_written)
+            resolve(parse(wanted.query), _ids_in)
         if before is not None:
             return self._repeated(actor, before, matter, wanted)
         now = self.clock.now()
@@ -163,6 +169,15 @@ class Productions:
         if standing.made is not None:
             return Shown(standing, standing.made.counts.in_scope)
         return Shown(standing, self.progress.of(standing.order.production))
+
+
+def _ids_in(written: Field) -> Collection[UUID]:
+    """Take ids alone: whom a name means may change between asking, approving and making."""
+    try:
+        return ids_as_written(written)
+    except NameUnknown:
+        reason = f"the query of a production has an id after {written.name}:, no name"
+        raise QueryRefused(written.column, reason) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from services.ediscovery.domain.access import SEARCH_MATTER
 from services.ediscovery.domain.documents import DocumentKey, Standing
 from services.ediscovery.domain.errors import NotFound
 from services.ediscovery.domain.highlights import Excerpt, excerpt_of
-from services.ediscovery.domain.query import ids_as_written, parse, resolve
 from services.ediscovery.domain.texts import Text, purpose_of
 from services.ediscovery.ports.books import Books, MessageViewed, SearchMade
 from services.ediscovery.ports.correspondence import Correspondence
 from services.ediscovery.ports.index import Search
 from services.ediscovery.usecases.access import Access
 from services.ediscovery.usecases.told import fact_of_search, fact_of_view
+from services.ediscovery.usecases.understand import UnderstandQuery
 
 
 class Found(NamedTuple):
@@ -42,6 +42,7 @@ class SearchMatter:
 
     books: Books
     access: Access
+    understand: UnderstandQuery
     index: Search
     correspondence: Correspondence
     clock: Clock
@@ -57,7 +58,7 @@ class SearchMatter:
         """
         async with self.books.begin(actor.tenant) as book:
             found = await self.access.access_matter(book, actor, matter, SEARCH_MATTER)
-        wanted = resolve(parse(query), ids_as_written)
+        wanted = await self.understand(actor.tenant, query)
         hits = await self.index.search(actor.tenant, wanted, found.bounds.scope, limit, after)
         act = self.ids.uuid7()
         made = SearchMade(act, matter, actor.principal, query, len(hits), self.clock.now())

@@ -109,6 +109,23 @@ async def test_counsel_finds_what_lies_in_the_scope_with_its_words_marked(chambe
         await chambers.found(matter, "zebra AND")
 
 
+async def test_people_are_named_in_a_query_as_the_directory_names_them(chambers: Chambers):
+    matter, (ada, ben) = await chambers.matter(), map(person_of, (ADA, BEN))
+    await chambers.comes_to(matter, "zebra", 3)
+    for name in (ada.user_name, ada.user_name.upper(), f'"{ada.display_name}"', chambers.principals[ADA]):
+        assert len((await chambers.found(matter, f"from:{name} zebra"))["hits"]) == 3, name
+    both = f'participant:{ben.user_name} NOT from:"{ben.display_name}"'
+    assert len((await chambers.found(matter, both))["hits"]) == 3
+    assert (await chambers.found(matter, f"from:{ben.user_name}"))["hits"] == []
+    for query, column in (("zebra from:nobody.9", 7), ("in:board", 1)):
+        with pytest.raises(Refused, match=f"column {column}:") as refused:
+            await chambers.found(matter, query)
+        assert refused.value.problem.code == "name-unknown"
+    wanted = {"format": "jsonl", "query": f"zebra from:{ada.user_name}", "reason": "asked for by a court"}
+    with pytest.raises(Refused, match="column 7: the query of a production has an id"):
+        await chambers.post(f"{MATTERS}/{matter}/productions", wanted)
+
+
 async def test_a_whole_message_is_seen_within_the_scope_alone(chambers: Chambers):
     matter = await chambers.matter()
     hit, *_ = await chambers.comes_to(matter, "zebra", 3)

@@ -282,14 +282,14 @@ def test_the_deepest_query_can_be_parsed_and_printed():
 
 
 def test_names_become_ids_wherever_they_stand():
-    query = resolve(parse("a OR NOT (from:anna b)"), lambda name, value: [ANNA])
+    query = resolve(parse("a OR NOT (from:anna b)"), lambda written: [ANNA])
     assert query == Or((A, Not(And((Ids("from", frozenset({ANNA})), B)))))
 
 
 def test_an_id_can_be_written_for_a_name():
-    assert list(ids_as_written("from", str(ANNA))) == [ANNA]
+    assert list(ids_as_written(Field("from", str(ANNA)))) == [ANNA]
     with pytest.raises(NameUnknown):
-        ids_as_written("from", "anna")
+        ids_as_written(Field("from", "anna"))
 
 
 def test_a_scope_stands_around_the_whole_query():
