@@ -47,6 +47,10 @@ DATABASES: Mapping[str, str] = {
     "keys": "keys",
 }
 """The database of each service; that of keys lies in a cluster of its own."""
+MOST_CONNECTIONS = 200
+"""What the pools of all services may open when each is at its most (137 with two gateways, 12 for each more),
+and room for an operator's commands. A connection that is not open costs next to nothing.
+"""
 _SECRET_BYTES = 24
 _SEED_BYTES = 32
 _LOOPBACK = "127.0.0.1"
@@ -302,7 +306,7 @@ def _engines_of(layout: Layout, plan: Plan, vault_ports: tuple[int, int]) -> Eng
             data / "postgres",
             sockets / "postgres",
             layout.record("postgres"),
-            tuning=PostgresTuning(shared_buffers=96, max_connections=100),
+            tuning=PostgresTuning(shared_buffers=96, max_connections=MOST_CONNECTIONS),
         ),
         keys_postgres=PostgresServer(
             data / "keys-postgres",
