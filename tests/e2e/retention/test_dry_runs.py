@@ -211,7 +211,7 @@ async def test_what_two_people_agreed_on_is_destroyed_and_readers_see_tombstones
     assert checked.returncode == 0, checked
 
     query = f"/audit/v1/entries?entity_kind=disposition-order&entity={order['order']}&order=oldest"
-    told = await eventually(lambda: bureau.get(query, "auditor"), lambda found: len(found["entries"]) == 4)
+    told = await eventually(lambda: bureau.get(query, "auditor"), lambda found: len(found["entries"]) >= 4)
     assert [entry["action"] for entry in told["entries"]][:2] == [
         "retention.order.issued",
         "messaging.items.disposed",
