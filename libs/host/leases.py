@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from libs.contracts.internal import SigningKeyLease
 from libs.kernel.clock import Clock
 from libs.kernel.errors import DomainError
@@ -12,6 +14,8 @@ from libs.kernel.errors import DomainError
 _RENEW: Final = timedelta(hours=1)
 """When a lease that does not say so is asked for again."""
 _RETRY: Final = timedelta(seconds=5)
+_MARGIN: Final = timedelta(seconds=30)
+"""A key that ends sooner signs nothing: a round of signing must end before it does."""
 
 
 class KeptLease:
@@ -53,3 +57,31 @@ class KeptLease:
             self._renew_at = self._clock.now() + _RETRY
         else:
             self._renew_at = self._held.renew_at or self._clock.now() + _RENEW
+
+
+class LeasedSigner:
+    """Signs with one leased key."""
+
+    def __init__(self, private: bytes) -> None:
+        """Sign with the Ed25519 seed `private` (32 bytes)."""
+        key = Ed25519PrivateKey.from_private_bytes(private)
+        self.public = key.public_key().public_bytes_raw()
+        self.sign = key.sign
+
+
+class LeasedKey:
+    """Gives signers of the key that a service is lent at present."""
+
+    def __init__(self, lease: Callable[[], Awaitable[SigningKeyLease]], clock: Clock) -> None:
+        """Ask `lease` for the key; a DomainError of it means that there is none for now."""
+        self._lease = KeptLease(lease, clock, _MARGIN)
+        self._signer: tuple[str, LeasedSigner] | None = None
+
+    async def find_signer(self) -> LeasedSigner | None:
+        """Return a signer for this round, None while there is no key."""
+        lease = await self._lease.find()
+        if lease is None:
+            return None
+        if self._signer is None or self._signer[0] != lease.kid:
+            self._signer = (lease.kid, LeasedSigner(lease.private))
+        return self._signer[1]

@@ -21,6 +21,7 @@ from libs.events.publisher import Publisher
 from libs.host.app import Lifespan, create_app
 from libs.host.background import Background
 from libs.host.clients import ServiceClient
+from libs.host.leases import LeasedKey
 from libs.host.outbox import outbox_routes
 from libs.host.owners import gaps_of, reports_to
 from libs.host.signed_in import SignedIn
@@ -33,7 +34,6 @@ from libs.telemetry.logs import get_logger
 from libs.telemetry.metrics import Metrics
 from services.audit.adapters.acts import COUNTING_SECONDS, SourceActs, peer_acts
 from services.audit.adapters.alarm import GaugesAndErrors
-from services.audit.adapters.checkpoint_key import LeasedCheckpointKey
 from services.audit.adapters.prometheus import IntegrationSigns
 from services.audit.edge.evidence import evidence_routes
 from services.audit.edge.http import read_routes
@@ -114,7 +114,7 @@ class _World:
             clock=clock,
             metrics=self.metrics,
         )
-        key = LeasedCheckpointKey(self._lease, clock)
+        key = LeasedKey(self._lease, clock)
         self.integrate = Integrate(
             PostgresLedgers(self.sequencing), key, settings.log_origin, clock, self.signs
         )

@@ -25,6 +25,7 @@ from libs.host.app import Lifespan, create_app
 from libs.host.approvals import approval_routes
 from libs.host.background import Background
 from libs.host.clients import ServiceClient
+from libs.host.leases import LeasedKey
 from libs.host.outbox import acts_routes, outbox_routes
 from libs.host.owners import gaps_of, reports_to
 from libs.host.signed_in import SignedIn
@@ -38,7 +39,6 @@ from libs.telemetry.metrics import Metrics
 from services.ediscovery.adapters.backlog import StreamBacklog, cursors_of
 from services.ediscovery.adapters.correspondence import SealedCorrespondence
 from services.ediscovery.adapters.directory import IdentityDirectory
-from services.ediscovery.adapters.production_key import LeasedProductionKey
 from services.ediscovery.adapters.production_sources import ServiceSources
 from services.ediscovery.adapters.prometheus import IndexSigns
 from services.ediscovery.adapters.retry import RetryWaiting
@@ -188,7 +188,7 @@ class _World:
             PostgresQueue(self.projecting),
             self.sources,
             self.workshop,
-            LeasedProductionKey(self._lease, clock),
+            LeasedKey(self._lease, clock),
             self.progress,
             clock,
             self.ids,

@@ -22,6 +22,7 @@ from libs.host.app import Lifespan, create_app
 from libs.host.approvals import approval_routes
 from libs.host.background import Background
 from libs.host.clients import ServiceClient
+from libs.host.leases import LeasedKey
 from libs.host.outbox import acts_routes, outbox_routes
 from libs.host.owners import gaps_of, reports_to
 from libs.host.signed_in import SignedIn
@@ -32,7 +33,6 @@ from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
 from libs.telemetry.logs import get_logger
 from libs.telemetry.metrics import Metrics
-from services.retention.adapters.certificate_key import LeasedCertificateKey
 from services.retention.adapters.destroyed import MessagingDestroyed
 from services.retention.adapters.proofs import AuditProofs
 from services.retention.domain.certificates import STORES
@@ -91,7 +91,7 @@ class _World:
             PostgresDueCertificates(self.projecting),
             self.certificate_books,
             MessagingDestroyed(self.owners["messaging"]),
-            LeasedCertificateKey(self._lease, clock),
+            LeasedKey(self._lease, clock),
             settings.instance,
             clock,
             self.ids,

@@ -15,11 +15,11 @@ from libs.contracts.facts import Actor, Entity, Fact, IdentityFact
 from libs.db.pool import CrossingDatabase
 from libs.events.records import StreamRecord
 from libs.evidence.trust import Trust, TrustedKey
+from libs.host.leases import LeasedSigner
 from libs.kernel.clock import Clock, SystemClock
 from libs.kernel.ids import TenantId
 from libs.kernel.randomness import SystemRandomness
 from libs.telemetry.metrics import Metrics
-from services.audit.adapters.checkpoint_key import LeasedSigner
 from services.audit.adapters.prometheus import IntegrationSigns
 from services.audit.edge.stream import fact_door
 from services.audit.store.journal import PostgresJournal

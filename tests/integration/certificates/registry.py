@@ -25,6 +25,7 @@ from libs.db.pool import TenantDatabase
 from libs.evidence.trust import Trust, TrustedKey
 from libs.host.app import create_app
 from libs.host.clients import ServiceClient
+from libs.host.leases import LeasedKey
 from libs.kernel.clock import SystemClock
 from services.messaging.edge.destroyed import destroyed_routes
 from services.messaging.edge.problems import PROBLEMS
@@ -32,7 +33,6 @@ from services.messaging.store.destroyed import PostgresDestroyed
 from services.messaging.store.dispositions import PostgresReceivedOrders
 from services.messaging.usecases.dispositions import take_order
 from services.messaging.usecases.tell_destroyed import TellDestroyed
-from services.retention.adapters.certificate_key import LeasedCertificateKey
 from services.retention.adapters.destroyed import MessagingDestroyed
 from services.retention.edge.stream import answer_door, confirmation_door
 from services.retention.store.books import PostgresAnswers
@@ -177,7 +177,7 @@ async def registry_in(database_of: Callable[[str], ServiceDatabase]) -> AsyncIte
             PostgresDueCertificates(office.projecting),
             PostgresCertificateBooks(pool, office.clock, office.ids),
             MessagingDestroyed(client),
-            LeasedCertificateKey(lease, office.clock),
+            LeasedKey(lease, office.clock),
             INSTANCE,
             office.clock,
             office.ids,

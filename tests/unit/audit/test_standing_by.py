@@ -8,10 +8,10 @@ from uuid import UUID
 
 import pytest
 
+from libs.host.leases import LeasedSigner
 from libs.kernel.clock import ManualClock
 from libs.kernel.ids import TenantId
 from libs.telemetry.metrics import Metrics
-from services.audit.adapters.checkpoint_key import LeasedSigner
 from services.audit.adapters.prometheus import IntegrationSigns
 from services.audit.domain.growth import Growth, Published, Span, Standing
 from services.audit.usecases.integrate import Integrate
