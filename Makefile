@@ -11,7 +11,8 @@ INSTALLED := $(VENV)/.installed
 DATA ?= .muniment
 PORT ?= 8080
 WORKERS ?= 2
-REDIS_SUITES := tests/contract tests/integration/events tests/integration/identity tests/integration/messaging
+# What speaks to the stream server: all else says the same whatever that server is.
+REDIS_SUITES := tests/integration/events tests/integration/messaging tests/integration/identity/test_revocations.py
 ARGS ?=
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
