@@ -42,6 +42,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Origins of pages that may open sockets, beside the host that serves them (`https://chat.example`)."""
     dek_cache_seconds: float = 300.0
     """How long a data key stays in memory: the published time after which a lost key service stops sends."""
+    dek_under_way_seconds: float = 60.0
+    """How much longer is waited before a retired key is refused: for keys and sends that are under way."""
     dek_cache_keys: int = 20_000
     map_seconds: float = 60.0
     """How often a map of all conversations is committed to the audit log, of each tenant that had entries."""

@@ -316,6 +316,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
         KeyServiceClosingKeys(owners["keys"], SystemRandomness()),
         clock,
         timedelta(seconds=settings.dek_cache_seconds),
+        timedelta(seconds=settings.dek_under_way_seconds),
     )
     mapping = CrossingDatabase(settings.database_mapper, "messaging-mapper", by_key=True)
     maps = PostgresMaps(mapping, reading, clock, ids)

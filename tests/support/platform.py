@@ -8,7 +8,8 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ class Platform:
     data: Path
     options: tuple[str, ...] = ()
     become: Callable[[], None] = lambda: None
+    program: tuple[str, ...] = ("-m", "services.runner")
     shown: dict[str, Any] = field(default_factory=dict)
     runner: "subprocess.Popen[bytes] | None" = None
 
@@ -123,6 +125,12 @@ class Platform:
         wait_until(again, f"{name} did not come back")
         return self.pid(name)
 
+    def begin_anew(self, processes: Sequence[str]) -> None:
+        """Kill processes, all of them before the first is back, and wait until everything is ready."""
+        for name, old in [(name, self.kill(name)) for name in processes]:
+            self.wait_for_restart(name, old)
+        self.wait_until_ready()
+
     def is_ready(self, name: str) -> bool:
         """Say whether a process of a service answers /readyz; engines have none and count as ready."""
         address = {**self.facts["services"], **self.facts["gateways"]}.get(name)
@@ -170,6 +178,22 @@ class Platform:
         port = int(self.facts["openbao"].rpartition(":")[2])
         return OpenBaoServer(self.data / "openbao", port, 0, self.data / "run" / "unused.pid")
 
+    @contextmanager
+    def told(self, processes: Sequence[str], service: str, settings: Mapping[str, float]) -> Iterator[None]:
+        """Have processes of a service run with other settings during the context."""
+        file = self.data / "settings.toml"
+        before = file.read_text("utf-8")
+        table = f"[{service}]\n"
+        changed = "".join(f"{name} = {value}\n" for name, value in settings.items())
+        assert table in before
+        try:
+            file.write_text(before.replace(table, table + changed), "utf-8")
+            self.begin_anew(processes)
+            yield
+        finally:
+            file.write_text(before, "utf-8")
+            self.begin_anew(processes)
+
     def log(self, name: str) -> str:
         """Return what a process of a service wrote."""
         return (self.data / "log" / f"{name}.log").read_text(encoding="utf-8", errors="replace")
@@ -181,7 +205,7 @@ class Platform:
         return [runner, *runner.children(recursive=True)]
 
     def _popen(self, out: Path) -> "subprocess.Popen[bytes]":
-        arguments = [sys.executable, "-m", "services.runner", "up", "--json", "--data", str(self.data)]
+        arguments = [sys.executable, *self.program, "up", "--json", "--data", str(self.data)]
         if "--port" not in self.options:
             arguments += ["--port", "0"]
 

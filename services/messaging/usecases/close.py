@@ -25,7 +25,8 @@ MOST_KEYS: Final = 500
 MOST_SURVIVORS: Final = 200
 """Records that one transaction replaces: for so long a hold that arrives may have to wait."""
 UNDER_WAY: Final = timedelta(seconds=60)
-"""A key may be under way to a gateway while it is retired, and a send may take a while to its commit."""
+"""A key may be under way to a gateway while it is retired, and a send may take a while to its commit. To wait
+for less refuses such a send, which succeeds under the next key; it destroys nothing too early."""
 AGAIN: Final = timedelta(seconds=10)
 """How long it takes to say again what the key service could not take yet."""
 
@@ -36,13 +37,15 @@ class CloseKeys:
 
     A key goes one way: it is retired (the key service gives its successor), fenced (the database takes
     nothing under it), emptied (survivors are sealed anew), stated empty, and then shredded by the key
-    service. `ring_age` is how long a gateway keeps a key in memory.
+    service. `ring_age` is how long a gateway keeps a key in memory; `under_way` is for keys that are on their
+    way to one, and sends on their way from it.
     """
 
     closings: Closings
     keys: ClosingKeys
     clock: Clock
     ring_age: timedelta
+    under_way: timedelta = UNDER_WAY
 
     async def __call__(self) -> None:
         """Do what can be done now. Raises the first failure when all orders had their turn."""
@@ -77,7 +80,7 @@ class CloseKeys:
             idle = [
                 each.closing.dek
                 for each in retired
-                if each.at + self.ring_age + UNDER_WAY <= now
+                if each.at + self.ring_age + self.under_way <= now
                 or is_quiet(each.closing.month, now, brought=each.brought)
             ]
             if idle:
