@@ -59,7 +59,7 @@ from services.ediscovery.store.waiting import PostgresWaitingTenants
 from services.ediscovery.usecases.access import Access
 from services.ediscovery.usecases.current import CurrentIndex, Generations
 from services.ediscovery.usecases.denials import TellDenials
-from services.ediscovery.usecases.expunge import ExpungeDestroyed
+from services.ediscovery.usecases.expunge import ExpungeDestroyed, Settling
 from services.ediscovery.usecases.index import IndexMessages
 from services.ediscovery.usecases.lag import MeasureLag
 from services.ediscovery.usecases.matters import Matters
@@ -79,7 +79,7 @@ POLICIES: Final = Path(__file__).parents[2] / "policies" / "authz"
 _DENIALS_SECONDS: Final = 5.0
 _LAG_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 10.0
-_EXPUNGE_SECONDS: Final = 10.0
+_EXPUNGE_SECONDS: Final = 2.0
 _PRODUCTION_SECONDS: Final = 1.0
 _PEER_SECONDS: Final = 60.0
 """How long a peer may take for a page of a production: these are large, and nobody waits for one."""
@@ -169,7 +169,7 @@ class _World:
             HOLDS, hold_door(SERVICE, EdiscoveryGenerationConfirmed, clock, self.ids)
         )
         expunges = PostgresExpunges(self.projecting, clock, self.ids)
-        self.expunge = ExpungeDestroyed(self.index, expunges, clock, self.ids)
+        self.expunge = ExpungeDestroyed(self.index, expunges, clock, self.ids, Settling())
         self.peers_of_productions = {
             name: ServiceClient(url, name, signer, timeout_seconds=_PEER_SECONDS)
             for name, url in (*urls.items(), ("audit", settings.audit_url))

@@ -133,6 +133,16 @@ class OpenSearchIndex:
         """Return how many documents can be found."""
         return await _answered(self._count, tenant)
 
+    async def remove(self, tenant: TenantId, keys: Collection[DocumentKey]) -> Sequence[str]:
+        """Delete these, and return the indexes whose segments hold deleted documents."""
+        await _answered(self._delete, tenant, keys)
+        return await _answered(self._with_deletions, tenant)
+
+    async def purge(self, tenant: TenantId, part: str) -> None:
+        """Merge one index; what that leaves, `expunge` merges again."""
+        if part in await _answered(self._with_deletions, tenant):
+            await _answered(self._merge, [part])
+
     async def expunge(self, tenant: TenantId, keys: Collection[DocumentKey]) -> None:
         """Delete these, and write every segment anew that holds something deleted."""
         await _answered(self._delete, tenant, keys)

@@ -10,7 +10,6 @@ tenant, which move last. One process writes a tenant's folder.
 """
 
 import asyncio
-import json
 import os
 import re
 import shutil
@@ -139,6 +138,18 @@ class TantivyIndex:
         """Return how many documents can be found."""
         return await _answered(self._of(tenant).count)
 
+    async def remove(self, tenant: TenantId, keys: Collection[DocumentKey]) -> Sequence[str]:
+        """Delete these, and return the months that hold deleted ones."""
+        async with self._writing[tenant]:
+            return await _answered(self._of(tenant).remove, keys)
+
+    async def purge(self, tenant: TenantId, part: str) -> None:
+        """Write a month anew if it holds anything that was deleted."""
+        async with self._writing[tenant]:
+            stored = self._of(tenant)
+            if part in await _answered(stored.months_with_deletions):
+                await self._rewrite(stored, part)
+
     async def expunge(self, tenant: TenantId, keys: Collection[DocumentKey]) -> None:
         """Write every month anew that holds one of these, or anything that was deleted before."""
         async with self._writing[tenant]:
@@ -260,8 +271,8 @@ class _Tenant:
         """Delete these documents and return the months whose files must be written anew."""
         for name in self._months():
             month = self._month(name)
-            if any(month.knows(key) for key in keys):
-                month.remove(keys)
+            if known := month.known_of(keys):
+                month.remove(known)
         return self.months_with_deletions()
 
     def months_with_deletions(self) -> list[str]:
@@ -291,8 +302,8 @@ class _Tenant:
     def _touched(self, touching: Iterable[Change]) -> list[str]:
         changes = list(touching)
         names = {str(period_of(one.document.sent_at)) for one in changes if isinstance(one, Put)}
-        gone = [one.key for one in changes if isinstance(one, Removal)]
-        names.update(name for name in self._months() if any(self._month(name).knows(key) for key in gone))
+        gone = {one.key for one in changes if isinstance(one, Removal)}
+        names.update(name for name in self._months() if self._month(name).known_of(gone))
         return sorted(names)
 
     def _months(self) -> list[str]:
@@ -386,9 +397,15 @@ class _Month:
             for key in keys:
                 writer.delete_documents_by_term("key", _text_of(key))
 
-    def knows(self, key: DocumentKey) -> bool:
-        """Say whether this document is in the files, deleted or not."""
-        return bool(self._index.searcher().doc_freq("key", _text_of(key)))
+    def known_of(self, keys: Collection[DocumentKey]) -> set[DocumentKey]:
+        """Return those whose documents are in the files, deleted or not: the dictionary has all of them."""
+        searcher = self._index.searcher()
+        here = {
+            name
+            for name in {key.conversation for key in keys}
+            if searcher.doc_freq("conversation", str(name))
+        }
+        return {key for key in keys if key.conversation in here and searcher.doc_freq("key", _text_of(key))}
 
     def cursor(self, stream: str) -> int:
         return max((one.position for one in self.cursors() if one.stream == stream), default=0)
@@ -408,13 +425,11 @@ class _Month:
         return [term for term, _ in self._index.searcher().terms_with_prefix("tokens", "")]
 
     def has_deletions(self) -> bool:
-        """Say whether a segment holds deleted documents; tantivy's own list of segments knows.
+        """Say whether a segment holds deleted messages: the dictionary counts them, a search does not.
 
-        The cursors that each commit replaces are deleted documents, too: at worst a month is written anew
-        for nothing.
+        The cursors that each commit replaces are deleted documents, too, but have no words.
         """
-        listed = json.loads((self.path / _SEGMENTS).read_bytes())
-        return any(segment["deletes"] for segment in listed["segments"])
+        return int(self._index.searcher().doc_freq("kind", "message")) > self.count()
 
     def has_residue(self) -> bool:
         """Say whether the term dictionary, as it lies in the files, has a word of no document that is left.

@@ -62,8 +62,8 @@ class ExpungeUnderWay(Protocol):
 class Expunges(Protocol):
     """Tells of it until it is done."""
 
-    async def tenants(self) -> list[TenantId]:
-        """Return the tenants of whom something is due."""
+    async def tenants(self) -> Mapping[TenantId, int]:
+        """Return the tenants of whom something is due, with how much."""
         ...
 
     def begin(self, tenant: TenantId) -> AbstractAsyncContextManager[ExpungeUnderWay]:

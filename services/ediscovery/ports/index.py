@@ -55,6 +55,21 @@ class SearchIndex(Protocol):
         """Return how many versions of messages can be found."""
         ...
 
+    async def remove(self, tenant: TenantId, keys: Collection[DocumentKey]) -> Sequence[str]:
+        """Let these versions be found no more, and return the parts in whose files removed ones still are.
+
+        Keys that are not there are no error. A part is for `purge` alone to understand.
+        """
+        ...
+
+    async def purge(self, tenant: TenantId, part: str) -> None:
+        """Let what was removed from one part vanish from the engine's files.
+
+        For much that vanishes: part by part, before `expunge` sees that nothing is left. Purging what is
+        clean changes nothing. Raises ExpungeUnfinished, after which it can be asked again.
+        """
+        ...
+
     async def expunge(self, tenant: TenantId, keys: Collection[DocumentKey]) -> None:
         """Remove these versions, and whatever was only removed before, from the engine's files.
 
@@ -85,8 +100,16 @@ class Search(Protocol):
 class Expunge(Protocol):
     """What is needed of an index so that words vanish."""
 
+    async def remove(self, tenant: TenantId, keys: Collection[DocumentKey]) -> Sequence[str]:
+        """Remove these versions and tell which parts have to be purged; see `SearchIndex`."""
+        ...
+
+    async def purge(self, tenant: TenantId, part: str) -> None:
+        """Let the words of one part vanish; see `SearchIndex`."""
+        ...
+
     async def expunge(self, tenant: TenantId, keys: Collection[DocumentKey]) -> None:
-        """Let words vanish; see `SearchIndex`."""
+        """Let words vanish, and be sure of it; see `SearchIndex`."""
         ...
 
 

@@ -24,7 +24,8 @@ _ADD: Final = """
     INSERT INTO ediscovery.expunge_due (tenant, order_id, generation, conversation, seq)
     SELECT %s, %s, %s, k.conversation, k.seq FROM unnest(%s::uuid[], %s::bigint[]) AS k (conversation, seq)
     ON CONFLICT DO NOTHING"""
-_TENANTS: Final = "SELECT DISTINCT d.tenant FROM ediscovery.expunge_due d ORDER BY d.tenant"
+_TENANTS: Final = """
+    SELECT d.tenant, count(*) AS due FROM ediscovery.expunge_due d GROUP BY d.tenant ORDER BY d.tenant"""
 _PARKED: Final = "SELECT FROM ediscovery.parked p WHERE p.tenant = %s AND p.source = %s LIMIT 1"
 _DUE: Final = """
     SELECT d.conversation, d.seq FROM ediscovery.expunge_due d
@@ -93,10 +94,10 @@ class PostgresExpunges:
         self._clock = clock
         self._ids = ids
 
-    async def tenants(self) -> list[TenantId]:
-        """Return the tenants of whom something is due."""
+    async def tenants(self) -> Mapping[TenantId, int]:
+        """Return the tenants of whom something is due, with how much."""
         async with self._database.begin() as tx:
-            return [TenantId(row.tenant) for row in await tx.fetch_all(_TENANTS)]
+            return {TenantId(row.tenant): row.due for row in await tx.fetch_all(_TENANTS)}
 
     def begin(self, tenant: TenantId) -> AbstractAsyncContextManager[PostgresExpungeUnderWay]:
         """Share the generation first of all. Raises ExpungesStopped where a hold may be parked."""

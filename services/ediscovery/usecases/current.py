@@ -35,17 +35,28 @@ class CurrentIndex:
                 return hits
 
     async def expunge(self, tenant: TenantId, keys: Collection[DocumentKey]) -> None:
-        """Remove these from the files; see `SearchIndex`.
+        """Remove these from the files; see `SearchIndex`. Raises ExpungeUnfinished or IndexRebuilding."""
+        await (await self._settled(tenant)).expunge(tenant, keys)
 
-        While an index is made anew nothing is confirmed: the new one may have read them before they were
-        destroyed. Raises ExpungeUnfinished or IndexRebuilding.
+    async def remove(self, tenant: TenantId, keys: Collection[DocumentKey]) -> Sequence[str]:
+        """Let these be found no more; see `SearchIndex`. Raises ExpungeUnfinished or IndexRebuilding."""
+        return await (await self._settled(tenant)).remove(tenant, keys)
+
+    async def purge(self, tenant: TenantId, part: str) -> None:
+        """Let words of a part vanish; see `SearchIndex`. Raises ExpungeUnfinished or IndexRebuilding."""
+        await (await self._settled(tenant)).purge(tenant, part)
+
+    async def _settled(self, tenant: TenantId) -> SearchIndex:
+        """Return the index of a tenant who has one alone.
+
+        While it is made anew nothing vanishes: the new one may have read what was destroyed before.
         """
         noted = await self.whole(tenant)
         if noted.renewed:
             raise ExpungeUnfinished(tenant, "the index is being made anew")
         if noted.leftover is not None:
             raise ExpungeUnfinished(tenant, "files of an index that was replaced are still there")
-        await self.generations(noted.generation).expunge(tenant, keys)
+        return self.generations(noted.generation)
 
     async def whole(self, tenant: TenantId) -> Noted:
         """Return what is noted of an index from which nothing is missing. Raises IndexRebuilding."""

@@ -86,6 +86,14 @@ class OracleIndex:
         """Return how many documents there are."""
         return len(self._documents.get(tenant, {}))
 
+    async def remove(self, tenant: TenantId, keys: Collection[DocumentKey]) -> Sequence[str]:
+        """Remove documents, which leaves nothing to purge."""
+        await self.expunge(tenant, keys)
+        return ()
+
+    async def purge(self, tenant: TenantId, part: str) -> None:
+        """Do nothing: there are no parts."""
+
     async def expunge(self, tenant: TenantId, keys: Collection[DocumentKey]) -> None:
         """Remove documents, which leaves nothing."""
         for key in keys:

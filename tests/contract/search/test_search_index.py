@@ -270,6 +270,24 @@ async def test_the_last_message_of_a_month_can_be_expunged(index: SearchIndex, l
     assert await index.count(tenant) == 1
 
 
+async def test_what_is_removed_is_purged_part_by_part(index: SearchIndex, log: Log, tenant: TenantId):
+    february, march = (datetime(2020, month, 20, tzinfo=UTC) for month in (2, 3))
+    gone = [said(50, "canaryword", sent_at=february), said(51, "canarybird", sent_at=march)]
+    stays = [said(52, "quiet", sent_at=february), said(53, "calm", sent_at=march)]
+    await filled(index, log, tenant, [*gone, *stays])
+    for each in gone:
+        log.forget(tenant, each.key)
+    parts = await index.remove(tenant, [each.key for each in gone])
+    assert await index.search(tenant, asked("canary*"), EVERYTHING, 100) == []
+    assert await index.count(tenant) == 2
+    for part in parts:
+        await index.purge(tenant, part)
+        await index.purge(tenant, part)
+    await index.expunge(tenant, [each.key for each in gone])
+    assert set(await index.terms(tenant)) == {"quiet", "calm"}
+    assert list(await index.remove(tenant, [each.key for each in gone])) == []
+
+
 async def test_expunging_one_tenant_leaves_another_alone(index: SearchIndex, log: Log, tenant: TenantId):
     other = TenantId(uuid4())
     await filled(index, log, tenant, town())

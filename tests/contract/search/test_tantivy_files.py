@@ -10,7 +10,7 @@ import pytest
 from libs.kernel.ids import TenantId
 from services.ediscovery.adapters import tantivy
 from services.ediscovery.adapters.tantivy import TantivyIndex
-from services.ediscovery.domain.documents import Change, Cursor, Put, Removal
+from services.ediscovery.domain.documents import Change, Cursor, DocumentKey, Put, Removal
 from services.ediscovery.domain.errors import ExpungeUnfinished, IndexUnavailable
 from services.ediscovery.domain.query import Scope, Term
 from tests.contract.search.reference import Log
@@ -82,6 +82,20 @@ async def test_no_file_is_left_in_which_the_term_could_stand(
     await index.expunge(tenant, [SECRET.key])
     assert segments(folder)
     assert before.isdisjoint(segments(folder))
+
+
+async def test_a_month_in_which_only_cursors_were_replaced_is_not_written_anew(
+    index: TantivyIndex, log: Log, tenant: TenantId, folder: Path
+):
+    await index.apply(tenant, [Put(3, third := said(3, "third"))], Cursor(STREAM, 3))
+    log.keep(tenant, [third])
+    month = next((folder / str(tenant)).glob("2026-03.*"))
+    assert await index.remove(tenant, [DocumentKey(OTHER.key.conversation, 99)]) == []
+    await index.expunge(tenant, [DocumentKey(OTHER.key.conversation, 99)])
+    assert month.exists()
+    assert await index.remove(tenant, [SECRET.key]) == ["2026-03"]
+    await index.purge(tenant, "2026-03")
+    assert not month.exists()
 
 
 async def test_a_month_whose_survivors_cannot_be_had_stays_as_it_was(

@@ -29,7 +29,7 @@ from services.ediscovery.ports.expunges import Destruction
 from services.ediscovery.ports.index import SearchIndex
 from services.ediscovery.store.acts import ACTS
 from services.ediscovery.store.expunges import PostgresDueExpunges, PostgresExpunges
-from services.ediscovery.usecases.expunge import ExpungeDestroyed
+from services.ediscovery.usecases.expunge import ExpungeDestroyed, Settling
 from tests.contract.search.reference import Log
 from tests.contract.search.town import puts, said
 from tests.support.engines import ServiceDatabase
@@ -56,7 +56,7 @@ class Desk:
 
     def expunge(self, index: SearchIndex | None = None) -> ExpungeDestroyed:
         rows = PostgresExpunges(self.projecting, self.clock, self.ids)
-        return ExpungeDestroyed(index or self.index, rows, self.clock, self.ids)
+        return ExpungeDestroyed(index or self.index, rows, self.clock, self.ids, Settling(most_rounds=0))
 
     async def destroyed(self, order: UUID, *keys: DocumentKey, generation: int = 0) -> None:
         """Take in that messaging destroyed something."""
@@ -155,6 +155,19 @@ class Slow:
         await self.index.expunge(tenant, keys)
 
 
+@dataclass
+class SlowPart(Slow):
+    """An index of which a part takes so long."""
+
+    async def purge(self, tenant: TenantId, part: str) -> None:
+        self.begun.set()
+        await self.goes_on.wait()
+        await self.index.purge(tenant, part)
+
+    async def expunge(self, tenant: TenantId, keys: Collection[DocumentKey]) -> None:
+        await self.index.expunge(tenant, keys)
+
+
 async def test_a_hold_is_not_confirmed_before_words_that_vanish_are_gone(desk: Desk) -> None:
     await desk.destroyed(uuid4(), SECRET.key)
     slow = Slow(desk.index)
@@ -167,6 +180,27 @@ async def test_a_hold_is_not_confirmed_before_words_that_vanish_are_gone(desk: D
     await asyncio.gather(vanishing, hold)
     names = [type(event) for event in await desk.told()]
     assert names.index(ItemsExpunged) < names.index(EdiscoveryGenerationConfirmed)
+
+
+async def test_a_hold_waits_for_the_part_that_is_purged_and_for_no_more(desk: Desk) -> None:
+    order = uuid4()
+    await desk.destroyed(order, SECRET.key)
+    slow = SlowPart(desk.index)
+    vanishing = asyncio.create_task(desk.expunge(slow)())  # type: ignore[arg-type] # the rest is the index's
+    await slow.begun.wait()
+    hold = asyncio.create_task(desk.take_in(1))
+    done, _ = await asyncio.wait([hold], timeout=0.5)
+    assert not done
+    slow.goes_on.set()
+    await asyncio.gather(vanishing, hold)
+    assert await desk.index.terms(desk.tenant) == {"other"}
+    assert await desk.expunged() == {order: 1}
+
+
+async def test_no_part_is_purged_of_what_is_not_due_yet(desk: Desk) -> None:
+    await desk.destroyed(uuid4(), SECRET.key, generation=1)
+    await desk.expunge()()
+    assert "canaryword" in await desk.index.terms(desk.tenant)
 
 
 async def test_words_whose_order_knows_of_a_hold_that_has_not_arrived_wait_for_it(desk: Desk) -> None:
