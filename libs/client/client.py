@@ -149,6 +149,20 @@ class Client:
         body = {"id": message or self._ids.uuid7(), "body": {"text": text}}
         return await self._call("POST", f"{CONVERSATIONS}/{conversation}/messages", Ack, body=body)
 
+    async def revise(self, conversation: UUID, seq: int, text: str, *, message: UUID | None = None) -> Ack:
+        """Give one's own message, the one whose first entry is at `seq`, another text."""
+        body = {"id": message or self._ids.uuid7(), "body": {"text": text}}
+        path = f"{CONVERSATIONS}/{conversation}/messages/{seq}/revisions"
+        return await self._call("POST", path, Ack, body=body)
+
+    async def retract(
+        self, conversation: UUID, seq: int, reason: str | None = None, *, message: UUID | None = None
+    ) -> Ack:
+        """Take back the message whose first entry is at `seq`: one's own, or another's for a reason."""
+        body = {"id": message or self._ids.uuid7(), "reason": reason}
+        path = f"{CONVERSATIONS}/{conversation}/messages/{seq}/retraction"
+        return await self._call("POST", path, Ack, body=body)
+
     async def history(self, conversation: UUID, *, after: int = 0, limit: int = 100) -> History:
         """Return up to `limit` entries after `after`, in order."""
         path = f"{CONVERSATIONS}/{conversation}/entries"

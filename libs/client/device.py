@@ -24,10 +24,13 @@ from libs.contracts.socket import (
     Hello,
     MalformedFrame,
     Page,
+    Retract,
+    Revise,
     Send,
     ServerFrame,
     Sync,
     Text,
+    Utterance,
     Welcome,
     encode_frame,
     read_server_frame,
@@ -181,12 +184,27 @@ class Device:
         the same send. Off line the message waits. Raises SendRefused for good reasons, SignedOut when the
         session is over.
         """
-        self._raise_failure()
-        send = Send(
-            id=message or self._ids.uuid7(),
-            conversation=conversation,
-            body=Text(text=text),
+        return await self._answered(
+            Send(id=message or self._ids.uuid7(), conversation=conversation, body=Text(text=text))
         )
+
+    async def revise(self, conversation: UUID, seq: int, text: str, *, message: UUID | None = None) -> Ack:
+        """Give one's own message, the one whose first entry is at `seq`, another text; as `send` does."""
+        return await self._answered(
+            Revise(id=message or self._ids.uuid7(), conversation=conversation, seq=seq, body=Text(text=text))
+        )
+
+    async def retract(
+        self, conversation: UUID, seq: int, reason: str | None = None, *, message: UUID | None = None
+    ) -> Ack:
+        """Take back the message whose first entry is at `seq`: one's own, or another's for a reason."""
+        return await self._answered(
+            Retract(id=message or self._ids.uuid7(), conversation=conversation, seq=seq, reason=reason)
+        )
+
+    async def _answered(self, send: Utterance) -> Ack:
+        """Write something until it is answered, and return its ack."""
+        self._raise_failure()
         due = self._outbox.put(send)
         answer: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
         self._answers[send.id] = answer
@@ -331,9 +349,10 @@ class Device:
             done.set_result(None)
 
     def _acknowledged(self, ack: Ack) -> None:
+        own = self._outbox.find(ack.id)
         due = self._outbox.answered(ack.id)
         answer = self._answers.pop(ack.id, None)
-        self._show(self._timeline.take_ack(ack))
+        self._show(self._timeline.take_ack(ack, own))
         if answer is not None and not answer.done():
             answer.set_result(ack)
         self._write_all(due)
@@ -377,7 +396,7 @@ class Device:
 
     # Frames out.
 
-    def _write_all(self, frames: Iterable[Send]) -> None:
+    def _write_all(self, frames: Iterable[Utterance]) -> None:
         for frame in frames:
             self._write(frame)
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.contracts.socket import Ack, ConversationEntries, Entry, Mark, Send
+from libs.contracts.socket import Ack, ConversationEntries, Entry, Mark, Utterance
 
 REPAIR_GRACE_SECONDS: Final = 1.0
 """How long a gap may stand before it is asked about: acks overtake the entries of others."""
@@ -26,13 +26,15 @@ MARK_REPEAT_SECONDS: Final = 3.0
 class Shown(msgspec.Struct, frozen=True):
     """One entry of a conversation as it is handed to the application, once, in order of `seq`.
 
-    This device's own message has its `ack`; anything else has its `entry`.
+    This device's own message, revision or retraction has its `ack`, and in `own` what was written; anything
+    else has its `entry`.
     """
 
     conversation: UUID
     seq: int
     entry: Entry | None = None
     ack: Ack | None = None
+    own: Utterance | None = None
 
 
 class Timeline:
@@ -77,10 +79,10 @@ class Timeline:
             self._take(Shown(conversation, entry.seq, entry), shown)
         return shown
 
-    def take_ack(self, ack: Ack) -> list[Shown]:
-        """Return what the ack of an own message lets be shown now, the message itself included."""
+    def take_ack(self, ack: Ack, own: Utterance | None = None) -> list[Shown]:
+        """Return what the ack of an own message lets be shown now, the message itself (`own`) included."""
         shown: list[Shown] = []
-        self._take(Shown(ack.conversation, ack.seq, None, ack), shown)
+        self._take(Shown(ack.conversation, ack.seq, None, ack, own), shown)
         return shown
 
     def take_page(self, parts: Iterable[ConversationEntries]) -> list[Shown]:
@@ -181,14 +183,14 @@ class Repair:
 
 
 class Outbox:
-    """Sends in the order in which they were written, repeated with the same id until they are answered.
+    """Sends, revisions and retractions in their order, repeated with the same id until they are answered.
 
     One send of a conversation is under way at a time, so that a refusal or a cut cannot turn the order
     around; conversations do not wait for each other.
     """
 
     def __init__(self) -> None:
-        self._queues: dict[UUID, deque[Send]] = {}
+        self._queues: dict[UUID, deque[Utterance]] = {}
         self._conversations: dict[UUID, UUID] = {}
         self._under_way: set[UUID] = set()
         self._is_open = False
@@ -199,7 +201,7 @@ class Outbox:
     def __contains__(self, send_id: UUID) -> bool:
         return send_id in self._conversations
 
-    def open(self) -> list[Send]:
+    def open(self) -> list[Utterance]:
         """Return what to write first on a new socket: the oldest send of each conversation."""
         self._is_open = True
         return [send for conversation in self._queues for send in self._next(conversation)]
@@ -209,7 +211,12 @@ class Outbox:
         self._is_open = False
         self._under_way.clear()
 
-    def put(self, send: Send) -> list[Send]:
+    def find(self, send_id: UUID) -> Utterance | None:
+        """Return what was written under an id and is unanswered, or None."""
+        queue = self._queues.get(self._conversations.get(send_id, send_id), ())
+        return next((send for send in queue if send.id == send_id), None)
+
+    def put(self, send: Utterance) -> list[Utterance]:
         """Take a send, and return what to write now. Raises ValueError for an id that is still unanswered."""
         if send.id in self._conversations:
             msg = f"the send {send.id} is still unanswered"
@@ -218,7 +225,7 @@ class Outbox:
         self._queues.setdefault(send.conversation, deque()).append(send)
         return self._next(send.conversation)
 
-    def answered(self, send_id: UUID) -> list[Send]:
+    def answered(self, send_id: UUID) -> list[Utterance]:
         """Forget a send that was acknowledged or refused for good, and return what to write now."""
         conversation = self._conversations.pop(send_id, None)
         if conversation is None:
@@ -229,7 +236,7 @@ class Outbox:
         self._under_way.discard(send_id)
         return self._next(conversation)
 
-    def again(self, send_id: UUID) -> list[Send]:
+    def again(self, send_id: UUID) -> list[Utterance]:
         """Return a send that was refused for the moment, to be written again now."""
         conversation = self._conversations.get(send_id)
         if conversation is None:
@@ -241,7 +248,7 @@ class Outbox:
         """Return the ids that were written to this socket and are unanswered."""
         return list(self._under_way)
 
-    def _next(self, conversation: UUID) -> list[Send]:
+    def _next(self, conversation: UUID) -> list[Utterance]:
         """Return the oldest send of `conversation` unless it is under way or there is no socket."""
         queue = self._queues.get(conversation)
         if not self._is_open or not queue or queue[0].id in self._under_way:

@@ -67,6 +67,13 @@ _ALL = (
     Action("messaging.conversation.created", OPERATIONS, "a conversation was begun"),
     Action("messaging.participants.added", OPERATIONS, "people were brought into a conversation"),
     Action("messaging.participants.removed", OPERATIONS, "people were taken out of a conversation"),
+    Action("messaging.message.revised", OPERATIONS, "somebody gave his message another text"),
+    Action("messaging.message.retracted", OPERATIONS, "somebody took back a message, his own or another's"),
+    Action(
+        "messaging.amendment-rules.changed",
+        OPERATIONS,
+        "who may revise and retract messages, and for how long, was changed",
+    ),
     Action("messaging.evidence.taken", OPERATIONS, "a participant took evidence of a conversation's entries"),
     Action("messaging.import.requested", OPERATIONS, "somebody asked to import correspondence"),
     Action("messaging.import.approved", OPERATIONS, "another person approved an import"),

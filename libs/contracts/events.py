@@ -161,7 +161,8 @@ class SigningKeyLeased(Event, frozen=True, kw_only=True):
 class CommittedEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of a conversation's log by reference; `message`, `dek` and `sent_at` only for messages.
 
-    Who is added sees what is said from then on, or all from `seen_from` on, where that is set.
+    Who is added sees what is said from then on, or all from `seen_from` on, where that is set. A revision or
+    retraction has the `message` of what it amends, whose first entry is at `message_seq`.
     """
 
     seq: int
@@ -171,6 +172,7 @@ class CommittedEntry(msgspec.Struct, frozen=True, kw_only=True):
     dek: UUID | None
     sent_at: Instant | None
     seen_from: int | None = None
+    message_seq: int | None = None
 
 
 class EntriesCommitted(Event, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 Both sides read tolerantly: an unknown field is no error, and fields are only added, with a default.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import IntEnum
 from typing import Annotated, Final
@@ -47,6 +48,14 @@ class EntryKind:
     PARTICIPANTS_ADDED: Final = "participants_added"
     PARTICIPANTS_REMOVED: Final = "participants_removed"
     MESSAGE_CREATED: Final = "message_created"
+    MESSAGE_REVISED: Final = "message_revised"
+    MESSAGE_RETRACTED: Final = "message_retracted"
+
+
+MEMBERSHIP: Final = frozenset(
+    (EntryKind.CONVERSATION_CREATED, EntryKind.PARTICIPANTS_ADDED, EntryKind.PARTICIPANTS_REMOVED)
+)
+"""The kinds that say who takes part."""
 
 
 class MalformedFrame(ValueError):
@@ -86,6 +95,27 @@ class Send(_Frame, frozen=True, kw_only=True):
     body: Text
 
 
+class Revise(_Frame, frozen=True, kw_only=True):
+    """A new text for one's own message, which is named by the `seq` of its first entry.
+
+    `id` is the client's own, and another than that of the message.
+    """
+
+    id: UUID
+    conversation: UUID
+    seq: Seq
+    body: Text
+
+
+class Retract(_Frame, frozen=True, kw_only=True):
+    """Takes back the message whose first entry is at `seq`; who said something else needs a `reason`."""
+
+    id: UUID
+    conversation: UUID
+    seq: Seq
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1_000)] | None = None
+
+
 class Mark(_Frame, frozen=True, kw_only=True):
     """How far this device has received (`delivered`) and its person has read (`read`)."""
 
@@ -109,14 +139,30 @@ class Ping(_Frame, frozen=True, kw_only=True):
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The unsealed payload of an entry: `text` of a message, `name` of a conversation."""
+    """An entry's payload, unsealed: a message's `text`, a conversation's `name`, a retraction's `reason`."""
 
     text: str | None = None
     name: str | None = None
+    reason: str | None = None
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The version of a message that is in force, where it is not the first: what its entry at `seq` says."""
+
+    seq: Seq
+    revision: int
+    sent_at: Instant
+    body: Body | None = None
+    disposed: bool = False
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One entry of a conversation's log; a disposed one is a tombstone without body."""
+    """One entry of a conversation's log; a disposed one is a tombstone without body.
+
+    A revision or retraction has the `message` of what it amends, and in `message_seq` the place of its first
+    entry. A version that is `superseded`, and every version of what is `retracted`, has no body; the first
+    entry of a revised message shows the `current` version, to those who may see that one.
+    """
 
     seq: Seq
     kind: str
@@ -129,6 +175,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     body: Body | None = None
     disposed: bool = False
     subjects: tuple[UUID, ...] = ()
+    message_seq: Seq | None = None
+    superseded: bool = False
+    retracted: bool = False
+    current: Version | None = None
 
 
 class ConversationEntries(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,7 +199,7 @@ class Welcome(_Frame, frozen=True, kw_only=True):
 
 
 class Ack(_Frame, frozen=True, kw_only=True):
-    """The send is committed: durable and in its place."""
+    """The send, the revision or the retraction is committed: durable and in its place."""
 
     id: UUID
     conversation: UUID
@@ -187,9 +237,11 @@ class Pong(_Frame, frozen=True, kw_only=True):
     ref: str | None = None
 
 
-ClientFrame = Hello | Send | Mark | Sync | Ping
+Utterance = Send | Revise | Retract
+"""What is acknowledged by its `id` once it is committed."""
+ClientFrame = Hello | Send | Revise | Retract | Mark | Sync | Ping
 ServerFrame = Welcome | Ack | Entries | Page | Error | Pong
-CLIENT_FRAMES: Final = (Hello, Send, Mark, Sync, Ping)
+CLIENT_FRAMES: Final = (Hello, Send, Revise, Retract, Mark, Sync, Ping)
 SERVER_FRAMES: Final = (Welcome, Ack, Entries, Page, Error, Pong)
 
 _ENCODER = msgspec.json.Encoder()
@@ -217,6 +269,29 @@ def read_server_frame(text: str | bytes) -> ServerFrame:
         return _SERVER_READER.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as defect:
         raise MalformedFrame(str(defect)) from None
+
+
+def amended_by(shown: Entry, amendments: Iterable[Entry]) -> Entry:
+    """Return an entry as it is shown once `amendments` of its conversation, in order of `seq`, are committed.
+
+    What the log itself would tell: earlier versions have no text any more, nor has any of what is retracted.
+    """
+    for later in amendments:
+        if later.message != shown.message or later.seq <= shown.seq:
+            continue
+        if later.kind == EntryKind.MESSAGE_RETRACTED or later.retracted:
+            return msgspec.structs.replace(shown, body=None, current=None, retracted=True)
+        current = None
+        if shown.message_seq is None:
+            current = Version(
+                seq=later.seq,
+                revision=later.revision,
+                sent_at=later.sent_at,
+                body=later.body,
+                disposed=later.disposed,
+            )
+        shown = msgspec.structs.replace(shown, body=None, superseded=True, current=current)
+    return shown
 
 
 def body_bytes(body: Body) -> bytes:

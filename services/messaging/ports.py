@@ -11,6 +11,7 @@ from libs.disposition.claims import Hold
 from libs.disposition.classes import DispositionClass
 from libs.kernel.denials import Denial
 from libs.kernel.ids import ConversationId, DekId, DeviceId, MessageId, PrincipalId, TenantId
+from services.messaging.domain.amendments import Amended, AmendmentRules, Message, MessageKey
 from services.messaging.domain.commits import CommitTree
 from services.messaging.domain.dispositions import Disposals, Place, Planned, RunCounts, Sampled, Tally
 from services.messaging.domain.entries import (
@@ -95,6 +96,10 @@ class LogTransaction(Protocol):
         """
         ...
 
+    async def amended(self, messages: Sequence[MessageKey]) -> dict[MessageKey, Amended]:
+        """Return how those of `messages` stand that were amended; call it behind the locks."""
+        ...
+
     async def append(self, entries: Sequence[Entry]) -> None:
         """Write the entries, their payloads, the heads where the last of them stand, and last the outbox."""
         ...
@@ -116,8 +121,22 @@ class LogWriter(Protocol):
         ...
 
 
+class StoredVersion(NamedTuple):
+    """The version of a message that is in force; `sealed` is None where it was disposed of."""
+
+    seq: int
+    revision: int
+    sent_at: datetime
+    sealed: bytes | None
+
+
 class StoredEntry(NamedTuple):
-    """An entry as it lies in the log; `sealed` is None where nothing was sealed or it was disposed of."""
+    """An entry as it lies in the log; `sealed` is None where nothing was sealed or it is not to be shown.
+
+    `gone` says that it had a body that is due to be destroyed, or was. An amendment has the `message_seq` of
+    what it amends. What is `superseded` or `retracted` is not shown to participants; the first entry of a
+    revised message has the `version` that is in force.
+    """
 
     seq: int
     kind: EntryKind
@@ -130,6 +149,11 @@ class StoredEntry(NamedTuple):
     sealed: bytes | None
     had_body: bool
     provenance: Provenance | None = None
+    gone: bool = False
+    message_seq: int | None = None
+    superseded: bool = False
+    retracted: bool = False
+    version: StoredVersion | None = None
 
 
 class ReferencedEntry(NamedTuple):
@@ -172,6 +196,37 @@ class ConversationState(NamedTuple):
 
     conversation: ConversationId
     standing: Standing
+
+
+class AmendmentReader(Protocol):
+    """Reads what decides about amendments, one tenant at a time. Every method may raise LogUnavailable."""
+
+    async def find_message(self, message: MessageKey) -> Message | None:
+        """Return the message whose first entry is there, or None where there is another entry, or none."""
+        ...
+
+    async def find_send(self, client: ClientKey) -> KnownSend | None:
+        """Return what was committed under a client's id, or None."""
+        ...
+
+    async def rules(self, tenant: TenantId) -> AmendmentRules:
+        """Return the tenant's rules that are in force."""
+        ...
+
+
+class AmendmentRuleBook(Protocol):
+    """Keeps the rules for amendments, each version for good. Every method may raise LogUnavailable."""
+
+    async def rules(self, tenant: TenantId) -> AmendmentRules:
+        """Return the tenant's rules that are in force."""
+        ...
+
+    async def change(self, tenant: TenantId, rules: AmendmentRules, by: PrincipalId) -> None:
+        """Keep a further version, and tell the audit log, in one transaction.
+
+        Raises RulesPassed where that version exists.
+        """
+        ...
 
 
 class MarkState(NamedTuple):
@@ -397,6 +452,7 @@ class LiveEntry(NamedTuple):
     members_version: int
     subjects: tuple[UUID, ...]
     sealed: bytes | None
+    message_seq: int | None = None
 
 
 class LiveBatch(NamedTuple):

@@ -55,6 +55,7 @@ from services.messaging.edge.stream import closing_door, directory_door, order_d
 from services.messaging.edge.ws import SocketEdge
 from services.messaging.settings import Settings
 from services.messaging.store.acts import ACTS
+from services.messaging.store.amendments import PostgresAmendments
 from services.messaging.store.approvals import PostgresRequests
 from services.messaging.store.closings import PostgresClosings, PostgresStatedClosings
 from services.messaging.store.denials import PostgresDenials
@@ -72,6 +73,8 @@ from services.messaging.store.marks import PostgresMarks
 from services.messaging.store.months import PostgresMonths
 from services.messaging.store.principals import PostgresPrincipals
 from services.messaging.usecases.access import Access
+from services.messaging.usecases.amend import AmendMessage
+from services.messaging.usecases.amendment_rules import GovernAmendments
 from services.messaging.usecases.approve import Approve
 from services.messaging.usecases.close import CLOSE_SECONDS, CloseKeys
 from services.messaging.usecases.commit import GroupCommit, SpreadCommit
@@ -110,6 +113,8 @@ class Core:
     deliver: Deliver
     commit: SpreadCommit
     send: SendMessage
+    amend: AmendMessage
+    govern: GovernAmendments
     converse: Converse
     read: ReadConversations
     take_evidence: TakeEvidence
@@ -138,7 +143,8 @@ def core_of(
     )
     authorization = Authorizer(_POLICIES)
     denials = Denials(clock)
-    access = Access(authorization, reader, denials)
+    amendments = PostgresAmendments(app_database, ids, clock)
+    access = Access(authorization, reader, amendments, denials, clock)
     live = RedisLive(redis, settings.gateway, settings.live_channels)
     deliver = Deliver(reader, keys, live, background.spawn)
     log_writer = PostgresLogWriter(writer_database, ids, clock, audit_facts=settings.audit_facts)
@@ -153,6 +159,8 @@ def core_of(
         deliver=deliver,
         commit=commit,
         send=SendMessage(access, seal, commit, deliver),
+        amend=AmendMessage(access, amendments, seal, commit),
+        govern=GovernAmendments(access, amendments),
         converse=Converse(access, reader, seal, commit),
         read=ReadConversations(access, authorization, reader, keys),
         take_evidence=TakeEvidence(access, PostgresEvidence(app_database, ids, clock), keys),
@@ -217,6 +225,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         verifier=verifier,
         revocations=view,
         send=core.send,
+        amend=core.amend,
         mark=core.mark,
         read=core.read,
         open_socket=core.open_socket,
@@ -252,7 +261,15 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
                 read=core.read,
                 ids=ids,
             ),
-            http.log_routes(PREFIX, verifier=verifier, revocations=view, read=core.read, send=core.send),
+            http.log_routes(
+                PREFIX,
+                verifier=verifier,
+                revocations=view,
+                read=core.read,
+                send=core.send,
+                amend=core.amend,
+            ),
+            http.rule_routes(PREFIX, verifier=verifier, revocations=view, govern=core.govern),
             http.evidence_routes(
                 PREFIX, verifier=verifier, revocations=view, take_evidence=core.take_evidence
             ),

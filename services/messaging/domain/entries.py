@@ -15,11 +15,18 @@ class EntryKind(IntEnum):
     PARTICIPANTS_ADDED = 2
     PARTICIPANTS_REMOVED = 3
     MESSAGE_CREATED = 4
+    MESSAGE_REVISED = 5
+    MESSAGE_RETRACTED = 6
 
     @property
     def changes_members(self) -> bool:
         """Whether this kind of entry makes a new version of the membership."""
-        return self is not EntryKind.MESSAGE_CREATED
+        return self < EntryKind.MESSAGE_CREATED
+
+    @property
+    def amends(self) -> bool:
+        """Whether this kind of entry says something of an earlier message: a new text, or that it is none."""
+        return self > EntryKind.MESSAGE_CREATED
 
 
 class ConversationKind(IntEnum):
@@ -68,7 +75,9 @@ class Draft(NamedTuple):
     clear body; `metadata_salt` (16 bytes) salts the commitment to the metadata, and lies inside `sealed`
     where there is a body. `creates` is the kind of the conversation that the draft begins, None for every
     other act. `fingerprint` is a keyed hash of the body, which tells a repeated send from a
-    conflict. `provenance` is None for whatever was not imported.
+    conflict. `provenance` is None for whatever was not imported. An amendment bears the id of the message
+    that it amends, whose first entry is at `message_seq`, and the next `revision` of it, a retraction too: so
+    no two records of a message are sealed for the same place.
     """
 
     key: ConversationKey
@@ -88,6 +97,7 @@ class Draft(NamedTuple):
     body_commitment: bytes | None = None
     revision: int = 0
     provenance: Provenance | None = None
+    message_seq: int | None = None
 
 
 class Entry(NamedTuple):

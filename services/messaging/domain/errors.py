@@ -14,6 +14,49 @@ class ConversationNotFound(DomainError):
 
 
 @dataclass(eq=False)
+class MessageNotFound(DomainError):
+    """There is no message at this place, or it is not the actor's to amend: all the same."""
+
+    conversation: UUID
+    seq: int
+
+
+@dataclass(eq=False)
+class MessageRetracted(DomainError):
+    """The message was retracted: nothing is said in its place."""
+
+    seq: int
+
+
+@dataclass(eq=False)
+class MessageDisposed(DomainError):
+    """What the message said is due to be destroyed, or was: nothing is said in its place."""
+
+    seq: int
+
+
+@dataclass(eq=False)
+class AmendmentTooLate(DomainError):
+    """The sender's own time to revise or retract the message is over, or the tenant gives none."""
+
+    seq: int
+
+
+@dataclass(eq=False)
+class ReasonMissing(DomainError):
+    """Whoever retracts what somebody else said says why."""
+
+    seq: int
+
+
+@dataclass(eq=False)
+class RulesPassed(DomainError):
+    """The rules were changed since they were read; `version` is the one in force."""
+
+    version: int
+
+
+@dataclass(eq=False)
 class MapNotFound(DomainError):
     """The tenant has no such map of its conversations, or none yet."""
 

@@ -5,6 +5,7 @@ reads of the log. A feed lets each pass once, in the order of `seq`, and says wh
 """
 
 from collections import deque
+from collections.abc import Callable, ValuesView
 from typing import Generic, NamedTuple, TypeVar
 
 RECENT = 256
@@ -72,6 +73,15 @@ class Feed(Generic[T]):
         if not self._recent or self._recent[0][0] > seq + 1:
             return None
         return [(passed, item) for passed, item in self._recent if passed > seq]
+
+    def held(self) -> ValuesView[T]:
+        """Return what came early."""
+        return self._held.values()
+
+    def change(self, how: Callable[[T], T]) -> None:
+        """Put in the place of everything that is held or remembered what `how` makes of it."""
+        self._held = {seq: how(item) for seq, item in self._held.items()}
+        self._recent = deque(((seq, how(item)) for seq, item in self._recent), maxlen=RECENT)
 
     def _release(self) -> list[tuple[int, T]]:
         ready: list[tuple[int, T]] = []

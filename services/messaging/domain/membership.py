@@ -64,6 +64,10 @@ class Standing(NamedTuple):
                 seen = until + 1
         return first <= last < seen
 
+    def sees_at(self, seq: int) -> bool:
+        """Tell whether the principal may see the entry at `seq`, which is there."""
+        return self.sees(seq, seq)
+
     def missed(self, cursor: int, last_seq: int) -> list[Missed]:
         """Return, in order, what a device at `cursor` lacks of a log that ends at `last_seq`."""
         ranges = (

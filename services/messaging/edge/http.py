@@ -7,15 +7,20 @@ from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field
 
 from libs.authn.actor import Actor
-from libs.contracts.socket import Body, ConversationEntries
+from libs.contracts.socket import Body, ConversationEntries, Version
 from libs.contracts.socket import Entry as ShownEntry
 from libs.host.auth import ActorVerifier, RevocationCheck, require_actor
 from libs.kernel.ids import ConversationId, Ids, PrincipalId
+from services.messaging.domain.amendments import MOST_REASON, MOST_SECONDS, AmendmentRules
 from services.messaging.domain.entries import ConversationKind
+from services.messaging.domain.log import Appended, Repeated
 from services.messaging.domain.membership import MOST_PARTICIPANTS, Standing
+from services.messaging.usecases.amend import AmendMessage
+from services.messaging.usecases.amendment_rules import GovernAmendments
 from services.messaging.usecases.converse import Converse
 from services.messaging.usecases.evidence import ProvedEntry, TakeEvidence
 from services.messaging.usecases.read import ReadConversations
@@ -32,6 +37,8 @@ _KINDS: Final[Mapping[ConversationKind, Literal["direct", "group", "import"]]] =
     ConversationKind.IMPORT: "import",
 }
 Seq = Annotated[int, Field(ge=0, lt=2**63)]
+MessageSeq = Annotated[int, PathParameter(ge=1, lt=2**63)]
+Seconds = Annotated[int, Field(ge=0, le=MOST_SECONDS)]
 People = Annotated[list[UUID], Field(max_length=MOST_PARTICIPANTS)]
 
 
@@ -78,8 +85,22 @@ class NewMessage(BaseModel):
     body: MessageText
 
 
+class Revision(BaseModel):
+    """A new text for a message; `id` is the client's own, so that a repetition makes nothing new."""
+
+    id: UUID
+    body: MessageText
+
+
+class Retraction(BaseModel):
+    """Takes a message back; `id` is the client's own. Who said something else needs a reason."""
+
+    id: UUID
+    reason: Annotated[str, Field(min_length=1, max_length=MOST_REASON)] | None = None
+
+
 class Sent(BaseModel):
-    """Where a committed message stands."""
+    """Where a committed message, revision or retraction stands."""
 
     id: UUID
     conversation: UUID
@@ -116,10 +137,26 @@ class BodyView(BaseModel):
 
     text: str | None = None
     name: str | None = None
+    reason: str | None = None
+
+
+class VersionView(BaseModel):
+    """The version of a revised message that is in force: what its entry at `seq` says."""
+
+    seq: int
+    revision: int
+    sent_at: datetime
+    body: BodyView | None
+    disposed: bool
 
 
 class EntryView(BaseModel):
-    """One entry of a conversation's log; a disposed one is a tombstone without body."""
+    """One entry of a conversation's log; a disposed one is a tombstone without body.
+
+    A revision or retraction has the `message` of what it amends, and in `message_seq` the place of its first
+    entry. A version that is `superseded`, and every version of what is `retracted`, has no body; the first
+    entry of a revised message shows the `current` version, to those who may see that one.
+    """
 
     seq: int
     kind: str
@@ -132,6 +169,10 @@ class EntryView(BaseModel):
     body: BodyView | None
     disposed: bool
     subjects: list[UUID]
+    message_seq: int | None = None
+    superseded: bool = False
+    retracted: bool = False
+    current: VersionView | None = None
 
 
 class History(BaseModel):
@@ -176,6 +217,18 @@ class Receipts(BaseModel):
     """The marks of every device in a conversation."""
 
     receipts: list[MarkView]
+
+
+class AmendmentRulesView(BaseModel):
+    """Who may revise and retract, and for how many seconds after a message was sent.
+
+    Null is without end, 0 is not at all. `version` is the one that is in force, 0 where nobody made rules.
+    """
+
+    version: Annotated[int, Field(ge=0, lt=2**31)]
+    revise_seconds: Seconds | None
+    retract_seconds: Seconds | None
+    administrators_retract: bool
 
 
 class ProvedEntryView(BaseModel):
@@ -266,6 +319,7 @@ def log_routes(
     revocations: RevocationCheck,
     read: ReadConversations,
     send: SendMessage,
+    amend: AmendMessage,
 ) -> APIRouter:
     """Return the routes of messages, history, receipts and sync, below `prefix`."""
     router = APIRouter(prefix=prefix, tags=["messages"])
@@ -275,14 +329,32 @@ def log_routes(
     async def post(actor: Annotated[Actor, signed_in], conversation: UUID, wanted: NewMessage) -> Sent:
         """Send a message; the answer comes when it is committed."""
         done = await send(actor, ConversationId(conversation), wanted.id, Body(text=wanted.body.text))
-        told = acknowledged(await done)
-        return Sent(
-            id=wanted.id,
-            conversation=conversation,
-            seq=told.seq,
-            message=told.message,
-            committed_at=told.committed_at,
-        )
+        return _sent(wanted.id, conversation, await done)
+
+    @router.post(
+        "/conversations/{conversation}/messages/{seq}/revisions",
+        summary="Give a message another text",
+        status_code=201,
+    )
+    async def revise(
+        actor: Annotated[Actor, signed_in], conversation: UUID, seq: MessageSeq, wanted: Revision
+    ) -> Sent:
+        """Give one's own message another text; `seq` is the place of its first entry."""
+        key = ConversationId(conversation)
+        done = await amend.revise(actor, key, seq, wanted.id, Body(text=wanted.body.text))
+        return _sent(wanted.id, conversation, await done)
+
+    @router.post(
+        "/conversations/{conversation}/messages/{seq}/retraction",
+        summary="Take a message back",
+        status_code=201,
+    )
+    async def retract(
+        actor: Annotated[Actor, signed_in], conversation: UUID, seq: MessageSeq, wanted: Retraction
+    ) -> Sent:
+        """Take back a message: one's own, or, for a reason, as an administrator of the conversation."""
+        done = await amend.retract(actor, ConversationId(conversation), seq, wanted.id, wanted.reason)
+        return _sent(wanted.id, conversation, await done)
 
     @router.get("/conversations/{conversation}/entries", summary="Read history")
     async def history(
@@ -308,6 +380,27 @@ def log_routes(
         return SyncAnswer(
             entries=[_synced(each) for each in page.entries], more=page.more, cursors=page.cursors
         )
+
+    return router
+
+
+def rule_routes(
+    prefix: str, *, verifier: ActorVerifier, revocations: RevocationCheck, govern: GovernAmendments
+) -> APIRouter:
+    """Return the routes of the rules for revisions and retractions, below `prefix`."""
+    router = APIRouter(prefix=prefix, tags=["rules"])
+    signed_in = Depends(require_actor(verifier, revocations))
+
+    @router.get("/amendment-rules", summary="Show who may revise and retract")
+    async def rules(actor: Annotated[Actor, signed_in]) -> AmendmentRulesView:
+        """Show who may revise and retract messages, and for how long."""
+        return AmendmentRulesView(**(await govern.rules(actor))._asdict())
+
+    @router.put("/amendment-rules", summary="Change who may revise and retract")
+    async def change(actor: Annotated[Actor, signed_in], wanted: AmendmentRulesView) -> AmendmentRulesView:
+        """Put other rules in the place of the version that is named."""
+        changed = await govern.change(actor, AmendmentRules(**wanted.model_dump()))
+        return AmendmentRulesView(**changed._asdict())
 
     return router
 
@@ -363,6 +456,17 @@ def _view_of(conversation: ConversationId, standing: Standing) -> ConversationVi
     )
 
 
+def _sent(client_id: UUID, conversation: UUID, outcome: Appended | Repeated) -> Sent:
+    told = acknowledged(outcome)
+    return Sent(
+        id=client_id,
+        conversation=conversation,
+        seq=told.seq,
+        message=told.message,
+        committed_at=told.committed_at,
+    )
+
+
 def _synced(each: ConversationEntries) -> SyncedConversation:
     return SyncedConversation(
         conversation=each.conversation, entries=[_entry_view(entry) for entry in each.entries]
@@ -379,7 +483,25 @@ def _entry_view(entry: ShownEntry) -> EntryView:
         sent_at=entry.sent_at,
         committed_at=entry.committed_at,
         members_version=entry.members_version,
-        body=None if entry.body is None else BodyView(text=entry.body.text, name=entry.body.name),
+        body=_body_view(entry.body),
         disposed=entry.disposed,
         subjects=list(entry.subjects),
+        message_seq=entry.message_seq,
+        superseded=entry.superseded,
+        retracted=entry.retracted,
+        current=None if entry.current is None else _version_view(entry.current),
     )
+
+
+def _version_view(version: Version) -> VersionView:
+    return VersionView(
+        seq=version.seq,
+        revision=version.revision,
+        sent_at=version.sent_at,
+        body=_body_view(version.body),
+        disposed=version.disposed,
+    )
+
+
+def _body_view(body: Body | None) -> BodyView | None:
+    return None if body is None else BodyView(text=body.text, name=body.name, reason=body.reason)

@@ -4,6 +4,7 @@ from libs.envelope.errors import KeyExhausted, RecordRefused
 from libs.host.approvals import APPROVAL_PROBLEMS
 from libs.host.problems import ProblemRow, ProblemTable
 from services.messaging.domain.errors import (
+    AmendmentTooLate,
     BatchDiffers,
     BatchOutOfOrder,
     BodyRefused,
@@ -24,9 +25,14 @@ from services.messaging.domain.errors import (
     LogUnavailable,
     MapNotFound,
     MarkRefused,
+    MessageDisposed,
+    MessageNotFound,
+    MessageRetracted,
     NotPermitted,
     Overloaded,
     ParticipantUnknown,
+    ReasonMissing,
+    RulesPassed,
     SealingDiffers,
     SizeRefused,
     StretchRefused,
@@ -35,6 +41,18 @@ from services.messaging.domain.errors import (
 PROBLEMS: ProblemTable = {
     **APPROVAL_PROBLEMS,
     ConversationNotFound: ProblemRow(404, "urn:problem:not-found", "Not found"),
+    MessageNotFound: ProblemRow(404, "urn:problem:not-found", "Not found"),
+    MessageRetracted: ProblemRow(409, "urn:problem:message-retracted", "The message was retracted"),
+    MessageDisposed: ProblemRow(
+        409, "urn:problem:message-disposed", "What the message said is destroyed, or about to be"
+    ),
+    AmendmentTooLate: ProblemRow(409, "urn:problem:amendment-too-late", "The message can be changed no more"),
+    ReasonMissing: ProblemRow(
+        422, "urn:problem:reason-missing", "Whoever retracts another's message says why"
+    ),
+    RulesPassed: ProblemRow(
+        409, "urn:problem:version-passed", "The rules were changed meanwhile", "version {version} is in force"
+    ),
     NotPermitted: ProblemRow(403, "urn:problem:not-permitted", "Your roles do not allow this"),
     ClientIdConflict: ProblemRow(
         409, "urn:problem:client-id-conflict", "This id was used for another message"

@@ -27,8 +27,11 @@ from libs.contracts.socket import (
     Page,
     Ping,
     Pong,
+    Retract,
+    Revise,
     Send,
     Sync,
+    Utterance,
     Welcome,
     encode_frame,
     read_client_frame,
@@ -41,6 +44,7 @@ from libs.telemetry.logs import get_logger
 from services.messaging.domain.log import Appended, Repeated
 from services.messaging.edge.problems import PROBLEMS
 from services.messaging.edge.socket import Socket
+from services.messaging.usecases.amend import AmendMessage
 from services.messaging.usecases.deliver import PAGE_ENTRIES, Deliver
 from services.messaging.usecases.mark import Mark as MarkConversation
 from services.messaging.usecases.open_socket import OpenSocket
@@ -69,6 +73,7 @@ class SocketEdge:
     verifier: ActorVerifier
     revocations: RevocationCheck
     send: SendMessage
+    amend: AmendMessage
     mark: MarkConversation
     read: ReadConversations
     open_socket: OpenSocket
@@ -174,6 +179,8 @@ class SocketEdge:
         match frame:
             case Send():
                 await self.receive_send(frame, socket)
+            case Revise() | Retract():
+                await self._receive_amendment(frame, socket)
             case Mark():
                 self._receive_mark(frame, socket)
             case Sync():
@@ -197,7 +204,26 @@ class SocketEdge:
         except DomainError as error:
             _refuse(socket, problem_of(error, _PROBLEMS), str(frame.id))
             return
-        done.add_done_callback(lambda finished: _answer_send(frame, socket, finished))
+        done.add_done_callback(lambda finished: _answer(frame, socket, finished))
+
+    async def _receive_amendment(self, frame: Revise | Retract, socket: Socket) -> None:
+        """Queue a revision or a retraction; its ack or its refusal follows when it is decided."""
+        conversation = ConversationId(frame.conversation)
+        try:
+            self.revocations.check(socket.actor)
+            match frame:
+                case Revise(body=body):
+                    done = await self.amend.revise(
+                        socket.actor, conversation, frame.seq, frame.id, Body(text=body.text), socket
+                    )
+                case Retract(reason=reason):
+                    done = await self.amend.retract(
+                        socket.actor, conversation, frame.seq, frame.id, reason, socket
+                    )
+        except DomainError as error:
+            _refuse(socket, problem_of(error, _PROBLEMS), str(frame.id))
+            return
+        done.add_done_callback(lambda finished: _answer(frame, socket, finished))
 
     def _receive_mark(self, frame: Mark, socket: Socket) -> None:
         conversation = ConversationId(frame.conversation)
@@ -218,8 +244,8 @@ class SocketEdge:
         await socket.drained()
 
 
-def _answer_send(frame: Send, socket: Socket, finished: "asyncio.Future[Appended | Repeated]") -> None:
-    """Tell a sender what became of his message."""
+def _answer(frame: Utterance, socket: Socket, finished: "asyncio.Future[Appended | Repeated]") -> None:
+    """Tell a sender what became of his message, or of what he amended."""
     if finished.cancelled():
         return
     match finished.exception():

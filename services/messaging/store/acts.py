@@ -28,6 +28,15 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
             "SELECT tenant, count(*) AS acts FROM messaging.entry"
             f" WHERE kind = 3 AND commit <> {_BEFORE} GROUP BY tenant"
         ),
+        "messaging.message.revised": (
+            "SELECT tenant, count(*) AS acts FROM messaging.amendment WHERE NOT retracts GROUP BY tenant"
+        ),
+        "messaging.message.retracted": (
+            "SELECT tenant, count(*) AS acts FROM messaging.amendment WHERE retracts GROUP BY tenant"
+        ),
+        "messaging.amendment-rules.changed": (
+            "SELECT tenant, count(*) AS acts FROM messaging.amendment_rules GROUP BY tenant"
+        ),
         "messaging.evidence.taken": (
             "SELECT tenant, count(*) AS acts FROM messaging.evidence_taking GROUP BY tenant"
         ),

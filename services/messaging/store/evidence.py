@@ -22,6 +22,11 @@ _COLUMNS = """
            e.body_commitment, r.source, i.line"""
 _STRETCH = """
       FROM messaging.entry e
+      LEFT JOIN messaging.amendment m
+        ON m.tenant = e.tenant AND m.conversation = e.conversation AND m.seq = e.seq
+      LEFT JOIN messaging.amended a
+        ON a.tenant = e.tenant AND a.conversation = e.conversation
+       AND a.message_seq = coalesce(m.message_seq, e.seq)
       LEFT JOIN messaging.imported_line i
         ON i.tenant = e.tenant AND i.conversation = e.conversation AND i.seq = e.seq
       LEFT JOIN messaging.import_run r ON r.tenant = i.tenant AND r.run = i.run
@@ -32,7 +37,10 @@ _STRETCH = """
      WHERE e.tenant = %s AND e.conversation = %s AND e.seq BETWEEN %s AND %s
      ORDER BY e.seq"""
 
-_COMMITTED = f"SELECT {_COLUMNS}, CASE WHEN d.seq IS NULL THEN p.sealed END AS sealed {_STRETCH}"
+_COMMITTED = f"""
+    SELECT {_COLUMNS}, CASE WHEN d.seq IS NOT NULL THEN NULL
+                WHEN e.kind <> 6 AND (a.retracted_at IS NOT NULL OR a.version_seq > e.seq) THEN NULL
+                ELSE p.sealed END AS sealed {_STRETCH}"""
 
 _KEPT = f"SELECT {_COLUMNS}, p.sealed, d.seq IS NOT NULL AS hidden, d.destroyed_by {_STRETCH}"
 

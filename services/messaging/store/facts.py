@@ -18,6 +18,11 @@ _MEMBERSHIP: Final[Mapping[EntryKind, str]] = {
     EntryKind.PARTICIPANTS_REMOVED: "messaging.participants.removed",
 }
 
+_AMENDMENTS: Final[Mapping[EntryKind, str]] = {
+    EntryKind.MESSAGE_REVISED: "messaging.message.revised",
+    EntryKind.MESSAGE_RETRACTED: "messaging.message.retracted",
+}
+
 
 def facts_of(
     entries: Sequence[Entry],
@@ -25,14 +30,16 @@ def facts_of(
     ids: Ids,
     clock: Clock,
 ) -> list[OutboxRecord]:
-    """Return what the audit log is told of a commit: itself, tenant by tenant, and each change of members.
+    """Return what the audit log is told of a commit.
 
-    `commits` names the commit of each tenant.
+    That is the commit itself, tenant by tenant, each change of members and each amendment. `commits` names
+    the commit of each tenant.
     """
     told = [
         (commit.tenant, _commit_fact(commit, commits[commit.tenant], clock)) for commit in commits_of(entries)
     ]
     told += ((entry.draft.key.tenant, fact) for entry, fact in _membership_facts(entries))
+    told += ((entry.draft.key.tenant, fact) for entry, fact in _amendment_facts(entries, ids))
     return [record_of(fact, tenant, ids, clock) for tenant, fact in told]
 
 
@@ -46,6 +53,28 @@ def _commit_fact(commit: CommitOfTenant, act: UUID, clock: Clock) -> MessagingFa
         root=commit.root,
         runs=tuple(Run(conversation=run.conversation, first=run.first, last=run.last) for run in commit.runs),
     )
+
+
+def _amendment_facts(entries: Iterable[Entry], ids: Ids) -> Iterator[tuple[Entry, MessagingFact]]:
+    for entry in entries:
+        draft = entry.draft
+        if (action := _AMENDMENTS.get(draft.kind)) is None:
+            continue
+        key = draft.key.conversation
+        yield (
+            entry,
+            MessagingFact(
+                act=ids.uuid7(),
+                action=action,
+                actor=Actor(kind="principal", id=draft.actor),
+                at=draft.sent_at,
+                entities=(
+                    Entity(kind="conversation", id=str(key)),
+                    Entity(kind="message", id=str(draft.message)),
+                ),
+                runs=(Run(conversation=key, first=entry.seq, last=entry.seq),),
+            ),
+        )
 
 
 def _membership_facts(entries: Iterable[Entry]) -> Iterator[tuple[Entry, MessagingFact]]:

@@ -8,7 +8,13 @@ from libs.db.pool import TenantDatabase, Transaction
 from libs.kernel.ids import ConversationId, DeviceId, MessageId, PrincipalId, TenantId
 from services.messaging.domain.entries import ConversationKey, ConversationKind, EntryKind
 from services.messaging.domain.membership import Span, Standing
-from services.messaging.ports import ConversationState, MarkState, ReferencedEntry, StoredEntry
+from services.messaging.ports import (
+    ConversationState,
+    MarkState,
+    ReferencedEntry,
+    StoredEntry,
+    StoredVersion,
+)
 from services.messaging.store.unavailable import log_unavailable
 
 _STANDINGS = """
@@ -27,14 +33,34 @@ _PARTICIPANTS = """
     SELECT principal FROM messaging.participant_span
      WHERE tenant = %s AND conversation = %s AND until_seq IS NULL"""
 
+# A version that has a later one, and every version of a retracted message (6 is the retraction itself), is
+# shown to no participant: here, and where evidence is taken.
 _ENTRIES = """
     SELECT e.seq, e.kind, e.message, e.revision, e.actor, e.sent_at, e.members_version, e.subjects,
-           CASE WHEN d.seq IS NULL THEN p.sealed END AS sealed, e.body_commitment IS NOT NULL AS had_body
+           CASE WHEN d.seq IS NOT NULL THEN NULL
+                WHEN e.kind <> 6 AND (a.retracted_at IS NOT NULL OR a.version_seq > e.seq) THEN NULL
+                ELSE p.sealed END AS sealed,
+           e.body_commitment IS NOT NULL AS had_body,
+           e.body_commitment IS NOT NULL AND (d.seq IS NOT NULL OR p.seq IS NULL) AS gone, m.message_seq,
+           coalesce(a.version_seq > e.seq, false) AS superseded, a.retracted_at IS NOT NULL AS retracted,
+           CASE WHEN m.seq IS NULL AND a.retracted_at IS NULL THEN a.version_seq END AS version_seq,
+           a.version_at, a.revision AS version_revision,
+           CASE WHEN vd.seq IS NULL THEN v.sealed END AS version_sealed
       FROM messaging.entry e
+      LEFT JOIN messaging.amendment m
+        ON m.tenant = e.tenant AND m.conversation = e.conversation AND m.seq = e.seq
+      LEFT JOIN messaging.amended a
+        ON a.tenant = e.tenant AND a.conversation = e.conversation
+       AND a.message_seq = coalesce(m.message_seq, e.seq)
       LEFT JOIN messaging.payload p
         ON p.tenant = e.tenant AND p.conversation = e.conversation AND p.seq = e.seq AND p.sent_at = e.sent_at
       LEFT JOIN messaging.disposed d
         ON d.tenant = e.tenant AND d.conversation = e.conversation AND d.seq = e.seq
+      LEFT JOIN messaging.payload v
+        ON m.seq IS NULL AND a.retracted_at IS NULL AND v.tenant = e.tenant
+       AND v.conversation = e.conversation AND v.seq = a.version_seq AND v.sent_at = a.version_at
+      LEFT JOIN messaging.disposed vd
+        ON vd.tenant = e.tenant AND vd.conversation = e.conversation AND vd.seq = a.version_seq
      WHERE e.tenant = %s AND e.conversation = %s AND e.seq > %s AND e.seq <= %s
      ORDER BY e.seq LIMIT %s"""
 
@@ -97,7 +123,7 @@ class PostgresLogReader:
         """Return at most `limit` entries with `after` < seq ≤ `until`, in order."""
         async with self._begin(key.tenant) as tx:
             rows = await tx.fetch_all(_ENTRIES, (*key, after, until, limit))
-        return [stored_of(row) for row in rows]
+        return [_shown_of(row) for row in rows]
 
     async def referenced(
         self, tenant: TenantId, places: Sequence[tuple[ConversationId, int]]
@@ -172,6 +198,20 @@ def _standing(row: Any) -> Standing:
         administrator=row.administrator,
         last_seq=row.last_seq,
         members_version=row.members_version,
+    )
+
+
+def _shown_of(row: Any) -> StoredEntry:
+    """Return a row as participants may see it."""
+    version = None
+    if row.version_seq is not None:
+        version = StoredVersion(row.version_seq, row.version_revision, row.version_at, row.version_sealed)
+    return stored_of(row)._replace(
+        gone=row.gone,
+        message_seq=row.message_seq,
+        superseded=row.superseded,
+        retracted=row.retracted,
+        version=version,
     )
 
 

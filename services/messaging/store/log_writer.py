@@ -20,6 +20,7 @@ from libs.events.outbox import arrays_of, insert_records, move_heads
 from libs.events.records import OutboxRecord, partition_of
 from libs.kernel.clock import Clock
 from libs.kernel.ids import ConversationId, Ids, MessageId, PrincipalId, TenantId
+from services.messaging.domain.amendments import Amended, MessageKey
 from services.messaging.domain.entries import ClientKey, ConversationKey, ConversationKind, Entry, EntryKind
 from services.messaging.domain.log import Head, KnownSend
 from services.messaging.store.facts import facts_of
@@ -44,10 +45,12 @@ _LOCK_HEADS = """
      ORDER BY h.tenant, h.conversation FOR UPDATE OF h"""
 
 _FIND_SENDS = """
-    SELECT s.tenant, s.principal, s.client_id, s.conversation, s.seq, s.message, s.fingerprint
+    SELECT s.tenant, s.principal, s.client_id, s.conversation, s.seq, s.message, s.fingerprint, m.at
       FROM messaging.client_send s
       JOIN unnest(%s::uuid[], %s::uuid[], %s::uuid[]) AS k (tenant, principal, client_id)
-        ON s.tenant = k.tenant AND s.principal = k.principal AND s.client_id = k.client_id"""
+        ON s.tenant = k.tenant AND s.principal = k.principal AND s.client_id = k.client_id
+      LEFT JOIN messaging.amendment m
+        ON m.tenant = s.tenant AND m.conversation = s.conversation AND m.seq = s.seq"""
 
 _HOLDS = "(SELECT holds FROM decided)"
 
@@ -110,6 +113,30 @@ _CLOSE_SPANS = """
         AS k (tenant, conversation, principal, seq)
      WHERE s.tenant = k.tenant AND s.conversation = k.conversation AND s.principal = k.principal
        AND s.until_seq IS NULL"""
+
+
+_AMENDED = """
+    SELECT a.tenant, a.conversation, a.message_seq, a.revision, a.retracted_at IS NOT NULL AS retracted
+      FROM messaging.amended a
+      JOIN unnest(%s::uuid[], %s::uuid[], %s::bigint[]) AS k (tenant, conversation, message_seq)
+        ON a.tenant = k.tenant AND a.conversation = k.conversation AND a.message_seq = k.message_seq"""
+
+_KEEP_AMENDMENT = """
+    INSERT INTO messaging.amendment (tenant, conversation, seq, message_seq, retracts, at)
+    VALUES (%s, %s, %s, %s, %s, %s)"""
+
+_REVISE = """
+    INSERT INTO messaging.amended AS a (tenant, conversation, message_seq, revision, version_seq, version_at)
+    VALUES (%s, %s, %s, %s, %s, %s)
+    ON CONFLICT (tenant, conversation, message_seq) DO UPDATE
+       SET revision = excluded.revision,
+           version_seq = excluded.version_seq, version_at = excluded.version_at"""
+
+_RETRACT = """
+    INSERT INTO messaging.amended AS a (tenant, conversation, message_seq, revision, retracted_at)
+    VALUES (%s, %s, %s, %s, %s)
+    ON CONFLICT (tenant, conversation, message_seq) DO UPDATE
+       SET revision = excluded.revision, retracted_at = excluded.retracted_at"""
 
 
 class PostgresLogWriter:
@@ -248,11 +275,26 @@ class PostgresLogTransaction:
             self._heads,
             {
                 ClientKey(TenantId(row[0]), PrincipalId(row[1]), row[2]): KnownSend(
-                    ConversationId(row[3]), row[4], MessageId(row[5]), row[6]
+                    ConversationId(row[3]), row[4], MessageId(row[5]), row[6], row[7]
                 )
                 for row in await known.fetchall()
             },
         )
+
+    async def amended(self, messages: Sequence[MessageKey]) -> dict[MessageKey, Amended]:
+        """Return how those of `messages` stand that were amended, behind the locks of their heads."""
+        columns = (
+            uuids([message.key.tenant for message in messages]),
+            uuids([message.key.conversation for message in messages]),
+            bigints([message.seq for message in messages]),
+        )
+        rows = await self._connection.execute(_AMENDED, columns, binary=True)
+        return {
+            MessageKey(ConversationKey(TenantId(row[0]), ConversationId(row[1])), row[2]): Amended(
+                row[3], row[4]
+            )
+            for row in await rows.fetchall()
+        }
 
     async def append(self, entries: Sequence[Entry]) -> None:
         """Queue the statements of the commit, the outbox last; errors surface when it ends.
@@ -261,11 +303,30 @@ class PostgresLogTransaction:
         """
         if any(entry.draft.kind.changes_members for entry in entries):
             await self._move_spans(entries)
+        if any(entry.draft.kind.amends for entry in entries):
+            await self._amend(entries)
         await self.write(entries)
 
     async def write(self, entries: Sequence[Entry]) -> None:
         """Queue the same without moving spans, for who moves them by another rule."""
         await self._connection.execute(_APPEND, self._parameters(entries, self._heads), binary=True)
+
+    async def _amend(self, entries: Sequence[Entry]) -> None:
+        """Keep what amends what, in the order of the entries."""
+        for entry in entries:
+            draft = entry.draft
+            if draft.message_seq is None:
+                continue
+            retracts = draft.kind is EntryKind.MESSAGE_RETRACTED
+            amended = (*draft.key, draft.message_seq, draft.revision)
+            await self._connection.execute(
+                _KEEP_AMENDMENT,
+                (*draft.key, entry.seq, draft.message_seq, retracts, draft.sent_at),
+            )
+            if retracts:
+                await self._connection.execute(_RETRACT, (*amended, draft.sent_at))
+            else:
+                await self._connection.execute(_REVISE, (*amended, entry.seq, draft.sent_at))
 
     async def _move_spans(self, entries: Sequence[Entry]) -> None:
         """Open and close spans, in the order of the entries."""
@@ -295,6 +356,7 @@ def _committed_entry(entry: Entry) -> CommittedEntry:
         revision=draft.revision,
         dek=draft.dek,
         sent_at=draft.sent_at,
+        message_seq=draft.message_seq,
         seen_from=IMPORTED_FROM if draft.provenance is not None and draft.kind.changes_members else None,
     )
 

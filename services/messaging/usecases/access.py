@@ -2,20 +2,41 @@
 
 from dataclasses import dataclass
 
+from libs.kernel.clock import Clock
 from libs.kernel.denials import Denials
 from libs.kernel.ids import ConversationId, TenantId
-from services.messaging.domain.entries import ConversationKey
-from services.messaging.domain.errors import ConversationNotFound, EntriesNotFound, NotPermitted
+from services.messaging.domain.amendments import (
+    Message,
+    MessageFacts,
+    MessageKey,
+    facts_of_message,
+    is_in_time,
+    seconds_for,
+)
+from services.messaging.domain.entries import ConversationKey, EntryKind
+from services.messaging.domain.errors import (
+    AmendmentTooLate,
+    ConversationNotFound,
+    EntriesNotFound,
+    MessageDisposed,
+    MessageNotFound,
+    MessageRetracted,
+    NotPermitted,
+)
 from services.messaging.domain.membership import ConversationFacts, Standing, facts_of
-from services.messaging.ports import Actor, Authorization, LogReader
+from services.messaging.ports import Actor, AmendmentReader, Authorization, LogReader
 
 READ = "ReadConversation"
 SEND = "SendMessage"
+REVISE = "ReviseMessage"
+RETRACT = "RetractMessage"
 CHANGE = "ChangeParticipants"
 CREATE = "CreateConversation"
 RUN_IMPORT = "RunImport"
 SEE_IMPORTS = "SeeImports"
 DECIDE_IMPORT = "DecideImport"
+READ_RULES = "ReadAmendmentRules"
+CHANGE_RULES = "ChangeAmendmentRules"
 
 PARTICIPANT = frozenset({"participant"})
 
@@ -30,11 +51,23 @@ class _TenantFacts:
 class Access:
     """Asks the policies, with what the log says of the actor's standing."""
 
-    def __init__(self, authorization: Authorization, reader: LogReader, denials: Denials) -> None:
-        """Decide by `authorization` on standings read by `reader`; count in `denials` what is refused."""
+    def __init__(
+        self,
+        authorization: Authorization,
+        reader: LogReader,
+        amendments: AmendmentReader,
+        denials: Denials,
+        clock: Clock,
+    ) -> None:
+        """Decide by `authorization` on what `reader` and `amendments` tell, at the time of `clock`.
+
+        What is refused is counted in `denials`.
+        """
         self._authorization = authorization
         self._reader = reader
+        self._amendments = amendments
         self._denials = denials
+        self._clock = clock
 
     async def access_conversation(
         self, actor: Actor, conversation: ConversationId, action: str
@@ -64,6 +97,40 @@ class Access:
             self._denials.note(actor.tenant, actor.principal, READ)
             raise EntriesNotFound(first, last)
         return key
+
+    async def access_message(
+        self, actor: Actor, conversation: ConversationId, seq: int, kind: EntryKind
+    ) -> tuple[MessageKey, Standing, Message]:
+        """Return the message whose first entry is at `seq`, if the actor may amend it in this way.
+
+        Raises ConversationNotFound and MessageNotFound, which look the same; AmendmentTooLate to its sender;
+        MessageRetracted and MessageDisposed to whoever could amend it otherwise.
+        """
+        action = RETRACT if kind is EntryKind.MESSAGE_RETRACTED else REVISE
+        key, standing = await self.access_conversation(actor, conversation, READ)
+        place = MessageKey(key, seq)
+        message = await self._amendments.find_message(place) if standing.sees(seq, seq) else None
+        rules = await self._amendments.rules(actor.tenant)
+        own = message is not None and message.sender == actor.principal
+        seconds = seconds_for(rules, kind)
+        in_time = message is not None and is_in_time(message.sent_at, self._clock.now(), seconds)
+
+        def allows(*, in_time: bool) -> bool:
+            facts: MessageFacts = facts_of_message(
+                actor.tenant, standing, own=own, in_time=in_time, moderated=rules.administrators_retract
+            )
+            return self._authorization.allows(actor, action, facts)
+
+        if message is None or not allows(in_time=in_time):
+            self._denials.note(actor.tenant, actor.principal, action)
+            if own and allows(in_time=True):
+                raise AmendmentTooLate(seq)
+            raise MessageNotFound(conversation, seq)
+        if message.retracted:
+            raise MessageRetracted(seq)
+        if message.gone:
+            raise MessageDisposed(seq)
+        return place, standing, message
 
     def access_as_participant(self, actor: Actor, conversation: ConversationId, action: str) -> None:
         """Return if a participant with the actor's roles may do `action`; raises ConversationNotFound.

@@ -20,6 +20,7 @@ from services.messaging.domain.log import (
     Repeated,
     Stale,
     client_key_of,
+    message_key_of,
     plan_commit,
 )
 from services.messaging.ports import LogWriter
@@ -141,10 +142,10 @@ class GroupCommit:
         return await self._commit_locked(drafts)
 
     def _hints(self, drafts: Sequence[Draft]) -> dict[ConversationKey, Head] | None:
-        """Return the remembered heads of a batch of messages, or None where they cannot suffice."""
+        """Return the remembered heads of a batch of new messages, or None where they cannot suffice."""
         hints: dict[ConversationKey, Head] = {}
         for draft in drafts:
-            if draft.kind.changes_members:
+            if draft.kind.changes_members or draft.kind.amends:
                 return None
             if draft.key not in hints:
                 head = self._find_head(draft.key)
@@ -160,7 +161,9 @@ class GroupCommit:
             heads, known = await transaction.lock(
                 sorted({draft.key for draft in drafts}), _created(drafts), clients
             )
-            plan = plan_commit(drafts, heads, known)
+            messages = {message for draft in drafts if (message := message_key_of(draft)) is not None}
+            amended = await transaction.amended(sorted(messages)) if messages else {}
+            plan = plan_commit(drafts, heads, known, amended)
             if entries := plan.entries():
                 await transaction.append(entries)
         return plan.outcomes

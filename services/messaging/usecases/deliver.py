@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
-from libs.contracts.socket import ConversationEntries, Entries, EntryKind, Page, encode_frame
+from libs.contracts.socket import (
+    MEMBERSHIP,
+    ConversationEntries,
+    Entries,
+    EntryKind,
+    Page,
+    amended_by,
+    encode_frame,
+)
 from libs.contracts.socket import Entry as ShownEntry
 from libs.kernel.ids import ConversationId, DeviceId, PrincipalId, SessionId, TenantId
 from services.messaging.domain.entries import ConversationKey, Entry
@@ -21,9 +29,10 @@ from services.messaging.ports import Keys, Live, LiveBatch, LiveEntry, LogReader
 from services.messaging.usecases.commit import Pending
 from services.messaging.usecases.entries import (
     NotAtHand,
+    Sees,
     read_opened,
     shown_from_commit,
-    shown_from_record,
+    shown_from_live,
 )
 
 PAGE_ENTRIES = 500
@@ -137,9 +146,7 @@ class Deliver:
             self._spawn(self._arrived_cold(key, batch.entries))
 
     def _opened(self, key: ConversationKey, entries: Iterable[LiveEntry]) -> list[tuple[int, Item]]:
-        return [
-            (entry.seq, Item(shown_from_record(key, entry, self._keys, disposed=False))) for entry in entries
-        ]
+        return [(entry.seq, Item(shown_from_live(key, entry, self._keys))) for entry in entries]
 
     async def _arrived_cold(self, key: ConversationKey, entries: Sequence[LiveEntry]) -> None:
         """Fetch the keys first; if that fails the gap stays, and the sweep reads it later."""
@@ -153,6 +160,7 @@ class Deliver:
 
     def _accept(self, key: ConversationKey, items: Sequence[tuple[int, Item]]) -> None:
         channel = self._channels.get(key) or self._channel(key, items[0][1].shown, items[0][0] - 1)
+        items = _amended(channel.feed, items)
         ready: list[tuple[int, Item]] = []
         for seq, item in items:
             ready += channel.feed.accept(seq, item)
@@ -293,7 +301,7 @@ class Deliver:
             remembered = len(missed) == 1 and missed[0].until == position
             passed = channel.feed.since(missed[0].after) if remembered else None
             if missed and passed is None:
-                await self._page(socket, channel.key, *missed[0], ref)
+                await self._page(socket, channel.key, *missed[0], ref, standing.sees_at)
                 cursor = missed[0].until
                 continue
             if passed:
@@ -309,17 +317,17 @@ class Deliver:
     ) -> int:
         """Send, after `cursor`, what somebody who takes part no more may see; return how far it came."""
         for after, until in standing.missed(cursor, standing.last_seq):
-            await self._page(socket, key, after, until, ref)
+            await self._page(socket, key, after, until, ref, standing.sees_at)
             cursor = until
         return cursor
 
     async def _page(
-        self, socket: Subscriber, key: ConversationKey, after: int, until: int, ref: str | None
+        self, socket: Subscriber, key: ConversationKey, after: int, until: int, ref: str | None, sees: Sees
     ) -> None:
         """Send the log from `after` to `until` in pages, none before the last one has left."""
         while after < until:
             limit = min(socket.limit, PAGE_ENTRIES)
-            shown = await read_opened(self._reader, self._keys, key, after, until, limit)
+            shown = await read_opened(self._reader, self._keys, key, after, until, limit, sees)
             if not shown:
                 return
             socket.push(_page_of(key, tuple(shown), ref))
@@ -387,7 +395,22 @@ class Deliver:
 
 
 def _changes_members(item: Item) -> bool:
-    return item.shown.kind != EntryKind.MESSAGE_CREATED
+    return item.shown.kind in MEMBERSHIP
+
+
+def _amended(feed: Feed[Item], items: Sequence[tuple[int, Item]]) -> Sequence[tuple[int, Item]]:
+    """Take from everything in memory what entries of the conversation, these or held ones, have amended."""
+    new = [item.shown for _, item in items if item.shown.message_seq is not None]
+    known = [item.shown for item in feed.held() if item.shown.message_seq is not None]
+    if not new and not known:
+        return items
+    amendments = sorted([*new, *known], key=lambda shown: shown.seq)
+
+    def change(item: Item) -> Item:
+        return item._replace(shown=amended_by(item.shown, amendments))
+
+    feed.change(change)
+    return [(seq, change(item)) for seq, item in items]
 
 
 def _page_of(key: ConversationKey, shown: tuple[ShownEntry, ...], ref: str | None) -> str:
@@ -416,4 +439,5 @@ def _live_entry(entry: Entry) -> LiveEntry:
         members_version=entry.members_version,
         subjects=draft.subjects,
         sealed=draft.sealed,
+        message_seq=draft.message_seq,
     )

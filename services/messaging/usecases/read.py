@@ -102,5 +102,7 @@ class ReadConversations:
             wanted = limit - len(shown)
             if wanted <= 0:
                 break
-            shown += await read_opened(self._reader, self._keys, key, missed.after, missed.until, wanted)
+            shown += await read_opened(
+                self._reader, self._keys, key, missed.after, missed.until, wanted, standing.sees_at
+            )
         return shown

@@ -89,6 +89,7 @@ def acknowledged(outcome: Appended | Repeated) -> Acknowledged:
     match outcome:
         case Appended(entry):
             seq, message = entry.seq, entry.draft.message
-        case Repeated(seq, message):
+            amended_at = None if entry.draft.message_seq is None else entry.draft.sent_at
+        case Repeated(seq, message, amended_at):
             pass
-    return Acknowledged(seq, message, instant_of(message))
+    return Acknowledged(seq, message, amended_at or instant_of(message))

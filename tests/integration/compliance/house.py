@@ -58,6 +58,7 @@ from services.messaging.domain.entries import ConversationKey
 from services.messaging.domain.errors import KeysUnavailable
 from services.messaging.edge.stream import closing_door, order_door
 from services.messaging.ports import Closings, DispositionOrders, DispositionRuns, OpenOrder, RunUnderWay
+from services.messaging.store.amendments import PostgresAmendments
 from services.messaging.store.closings import PostgresClosings, PostgresStatedClosings
 from services.messaging.store.disposals import PostgresDispositionRuns
 from services.messaging.store.dispositions import PostgresDispositionOrders, PostgresReceivedOrders
@@ -366,7 +367,8 @@ async def house_of(
         commit = GroupCommit(writer, lambda _: None, lambda _: None)
         committing = asyncio.create_task(commit.run())
         stack.callback(committing.cancel)
-        access = access_of_messaging.Access(authorizer, reader, denials)
+        amendments = PostgresAmendments(apps["messaging"], ids, clock)
+        access = access_of_messaging.Access(authorizer, reader, amendments, denials, clock)
         keys = fresh_keys()
         seal = Seal(keys, ids, randomness, clock)
         live = RedisLive(Redis(), "gw-1", 1)

@@ -17,6 +17,7 @@ POLICIES = Path("policies/authz")
 OURS, THEIRS = TenantId(UUID(int=1)), TenantId(UUID(int=2))
 STAFF = ("compliance_officer", "legal_counsel", "reviewer", "auditor", "key_custodian")
 OTHERS = ("employee", "guest", "it_admin")
+AMENDMENTS = ("ReviseMessage", "RetractMessage")
 AUTHORIZER = Authorizer(POLICIES)
 
 
@@ -42,6 +43,21 @@ RUNS_IT = conversation("participant", "administrator")
 RUNS_IT_FOR_TWO = conversation("participant", "administrator", "direct")
 IMPORTED = conversation("participant", "administrator", "imported")
 ORGANISATION = Facts("Tenant", OURS)
+
+
+def message(*holding: str) -> Facts:
+    return Facts("Message", OURS, frozenset(holding))
+
+
+OWN = message("participant", "own", "in_time")
+OWN_LATE = message("participant", "own", "administrator")
+OWN_AND_LEFT = message("own", "in_time")
+OWN_IMPORTED = message("participant", "own", "in_time", "imported")
+OTHERS_IN_TIME = message("participant", "in_time", "moderated")
+MODERATED = message("participant", "administrator", "moderated")
+NOT_MODERATED = message("participant", "administrator")
+MODERATED_FOR_TWO = message("participant", "administrator", "moderated", "direct")
+MODERATED_AND_LEFT = message("administrator", "moderated")
 
 EXAMPLES = [
     # roles, action, resource, allowed
@@ -83,6 +99,27 @@ EXAMPLES = [
     *[((role,), "RunImport", ORGANISATION, role == "compliance_officer") for role in (*STAFF, *OTHERS)],
     *[((role,), "DecideImport", ORGANISATION, role in STAFF[:2]) for role in (*STAFF, *OTHERS)],
     *[((role,), "SeeImports", ORGANISATION, role in (*STAFF[:2], "auditor")) for role in (*STAFF, *OTHERS)],
+    *[(("employee",), act, OWN, True) for act in AMENDMENTS],
+    *[(("guest",), act, OWN, True) for act in AMENDMENTS],
+    *[(("it_admin",), act, OWN, False) for act in AMENDMENTS],
+    *[(("guest", "it_admin"), act, OWN, False) for act in AMENDMENTS],
+    *[(("employee", "it_admin"), act, OWN, True) for act in AMENDMENTS],
+    *[((role,), act, OWN, False) for act in AMENDMENTS for role in STAFF],
+    *[
+        (("employee",), act, each, False)
+        for act in AMENDMENTS
+        for each in (OWN_LATE, OWN_AND_LEFT, OWN_IMPORTED, OTHERS_IN_TIME)
+    ],
+    (("employee",), "ReviseMessage", MODERATED, False),
+    (("employee",), "RetractMessage", MODERATED, True),
+    (("guest",), "RetractMessage", MODERATED, False),
+    *[
+        (("employee",), "RetractMessage", each, False)
+        for each in (NOT_MODERATED, MODERATED_FOR_TWO, MODERATED_AND_LEFT)
+    ],
+    *[((role,), "ChangeAmendmentRules", ORGANISATION, role == "it_admin") for role in (*STAFF, *OTHERS)],
+    (("employee",), "ReadAmendmentRules", ORGANISATION, True),
+    (("reviewer",), "ReadAmendmentRules", ORGANISATION, False),
     ((), "ReadConversation", IN_IT, False),
     ((), "SearchPeople", ORGANISATION, False),
     (("invented",), "SearchPeople", ORGANISATION, False),

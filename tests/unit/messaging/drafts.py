@@ -29,6 +29,8 @@ def draft(
     fingerprint: bytes = b"f",
     message: str = "m",
     subjects: tuple[str, ...] = (),
+    revision: int = 0,
+    message_seq: int | None = None,
 ) -> Draft:
     return Draft(
         key=key_of(conversation),
@@ -42,4 +44,6 @@ def draft(
         client_id=None if client_id is None else named(client_id),
         fingerprint=fingerprint,
         subjects=tuple(PrincipalId(named(subject)) for subject in subjects),
+        revision=revision,
+        message_seq=message_seq,
     )
