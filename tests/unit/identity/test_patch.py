@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from libs.kernel.errors import DomainError
@@ -173,6 +173,13 @@ PATHS = (
         min_size=1,
         max_size=4,
     )
+)
+@example(
+    [
+        {"op": "add", "path": "name", "value": []},
+        {"op": "add", "path": "name", "value": {}},
+        {"op": "add", "path": "name.givenName", "value": "Ada"},
+    ]
 )
 def test_whatever_is_sent_the_result_is_a_sound_document_or_one_refusal(operations):
     before = copy.deepcopy(ADA)

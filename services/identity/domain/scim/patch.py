@@ -113,15 +113,21 @@ def _change(draft: Document, op: str, path: Path, value: Any) -> None:
     elif path.attribute.many:
         _change_values(holder, op, path, path.attribute, value)
     elif path.part is not None:
-        inner = holder.setdefault(path.attribute.name, {})
+        inner = holder[path.attribute.name] = _parts_of(holder, path.attribute)
         _set(inner, path.part.name, None if op == "remove" else value)
     elif path.attribute.kind is Kind.COMPLEX and op != "remove" and isinstance(value, Mapping):
         holder[path.attribute.name] = {
-            **holder.get(path.attribute.name, {}),
+            **_parts_of(holder, path.attribute),
             **_canonical(path.attribute, value),
         }
     else:
         _set(holder, path.attribute.name, None if op == "remove" else value)
+
+
+def _parts_of(holder: Document, attribute: Attribute) -> Document:
+    """Return the parts so far; what an operation before it put there may be anything, and has none."""
+    parts = holder.get(attribute.name)
+    return dict(parts) if isinstance(parts, Mapping) else {}
 
 
 def _change_whole(holder: Document, op: str, schema: Attribute, value: Any) -> None:
