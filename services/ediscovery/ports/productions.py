@@ -128,7 +128,10 @@ class Shelf(Protocol):
     """The productions of one tenant within one transaction. What is kept is never changed."""
 
     async def add(self, order: Order, request: Request) -> None:
-        """Keep a production that is asked for, with its request."""
+        """Keep a production that is asked for, with its request.
+
+        Raises ProductionConflict where the id was used before; then the transaction keeps nothing.
+        """
         ...
 
     async def find(self, production: UUID) -> Standing | None:

@@ -11,6 +11,7 @@ from libs.approvals.store import Approvals
 from libs.db.pool import Transaction
 from libs.evidence.production.manifest import Bates, Counts, Format, Reason, Scope
 from libs.kernel.ids import PrincipalId, TenantId
+from services.ediscovery.domain.errors import ProductionConflict
 from services.ediscovery.domain.productions.orders import (
     PRODUCTION,
     Extent,
@@ -27,7 +28,8 @@ _ADD: Final = """
            (tenant, production, matter, request, format, query, bates_prefix, bates_width, bates_start,
             bates_page_characters, custodians, conversations, since, until, seen_conversations,
             seen_entries, asked_by, asked_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::uuid[], %s::uuid[], %s, %s, %s, %s, %s, %s)"""
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::uuid[], %s::uuid[], %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (tenant, production) DO NOTHING"""
 _FIND: Final = """
     SELECT p.tenant, p.production, p.matter, p.request, p.format, p.query, p.bates_prefix, p.bates_width,
            p.bates_start, p.bates_page_characters, p.custodians, p.conversations, p.since, p.until,
@@ -66,13 +68,13 @@ class PostgresShelf:
         self._approvals = Approvals("ediscovery")
 
     async def add(self, order: Order, request: Request) -> None:
-        """Keep a production that is asked for, with its request."""
+        """Keep a production that is asked for, with its request; what is kept under its id stays."""
         await self._approvals.insert(self._tx, request)
         scope, bates = order.scope, order.wanted.bates
         numbers = (None,) * 4
         if bates is not None:
             numbers = (bates.prefix, bates.width, bates.start, bates.page_characters)  # type: ignore[assignment]
-        await self._tx.execute(
+        added = await self._tx.execute(
             _ADD,
             (
                 self._tenant,
@@ -91,6 +93,8 @@ class PostgresShelf:
                 order.asked_at,
             ),
         )
+        if not added:
+            raise ProductionConflict(order.production)
 
     async def find(self, production: UUID) -> Standing | None:
         """Return a production."""

@@ -111,9 +111,12 @@ class Productions:
             now,
             barred=found.bounds.custodians,
         )
-        async with self.books.begin(actor.tenant) as book:
-            await book.productions.add(order, request)
-            await book.publish([fact_of_production(order)])
+        try:
+            async with self.books.begin(actor.tenant) as book:
+                await book.productions.add(order, request)
+                await book.publish([fact_of_production(order)])
+        except ProductionConflict:  # somebody asked by this id meanwhile: this is a repeat of that
+            return await self._repeat(actor, named, matter, wanted)
         return Shown(Standing(order, request), 0)
 
     async def get(self, actor: Actor, matter: UUID, production: UUID) -> Shown:
@@ -149,6 +152,13 @@ class Productions:
             if head.last_seq and head.is_in(scope):
                 conversations, entries = conversations + 1, entries + head.last_seq
         return Extent(conversations, entries)
+
+    async def _repeat(self, actor: Actor, production: UUID, matter: UUID, wanted: Wanted) -> Shown:
+        async with self.books.begin(actor.tenant) as book:
+            before = await book.productions.find(production)
+        if before is None:
+            raise ProductionConflict(production)
+        return self._repeated(actor, before, matter, wanted)
 
     def _repeated(self, actor: Actor, before: Standing, matter: UUID, wanted: Wanted) -> Shown:
         order = before.order
