@@ -1,4 +1,4 @@
-"""A process with a planted defect: `python -m tests.faults.defective DEFECT serve messaging …`.
+"""A process with a planted defect: `python -m tests.faults.defective DEFECT serve messaging …`, or `… up`.
 
 It patches the product's own classes, then serves as `muniment` does: the product knows of no defects.
 """
@@ -10,13 +10,18 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from libs.barrier.errors import GenerationPassed
+from libs.barrier.generation import generation_of
+from libs.db.pool import Transaction
 from libs.events import projector
 from libs.events.records import StreamItem
+from libs.kernel.ids import TenantId
+from services.holds.usecases import confirm as confirm_holds
 from services.messaging.adapters.keys import EnvelopeKey
 from services.messaging.domain import log
 from services.messaging.domain.entries import ConversationKey, Draft, Entry
 from services.messaging.domain.log import Appended, Head, KnownSend
-from services.messaging.store import log_writer
+from services.messaging.store import disposals, log_writer
 from services.messaging.usecases import commit
 
 
@@ -107,6 +112,28 @@ def cursor_before_effect() -> None:
     projector.Projector._commit = torn  # type: ignore[method-assign]
 
 
+def without_a_barrier() -> None:
+    """Look at the generation of holds without sharing it, wherever messaging destroys."""
+
+    async def look(tx: Transaction, schema: str, tenant: TenantId, ordered: int) -> None:
+        current = await generation_of(tx, schema, tenant)
+        if current > ordered:
+            raise GenerationPassed(ordered, current)
+
+    disposals.share_generation = look  # type: ignore[attr-defined]
+
+
+def without_waiting_for_messaging() -> None:
+    """Show a hold in force as soon as all the others have confirmed it."""
+    slowest_of = confirm_holds.slowest_of  # type: ignore[attr-defined]
+
+    def impatient(confirmed: Mapping[str, int]) -> int:
+        others = {name: generation for name, generation in confirmed.items() if name != "messaging"}
+        return int(slowest_of({**others, "messaging": max(others.values(), default=0)}))
+
+    confirm_holds.slowest_of = impatient  # type: ignore[attr-defined]
+
+
 DEFECTS: dict[str, Callable[[], None]] = {
     defect.__name__: defect
     for defect in (
@@ -115,6 +142,8 @@ DEFECTS: dict[str, Callable[[], None]] = {
         without_deduplication,
         unsealed,
         cursor_before_effect,
+        without_a_barrier,
+        without_waiting_for_messaging,
     )
 }
 
