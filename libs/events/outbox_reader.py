@@ -10,7 +10,7 @@ from libs.contracts.streams import PARTITIONS
 from libs.db.names import identifier_of
 from libs.events.records import Cursors, StreamRecord
 
-_RECORDS_A_PARTITION = 100  # of one round: bounds the memory of a catch-up, 64 partitions together
+RECORDS_A_PARTITION = 100  # of one round: bounds the memory of a catch-up, 64 partitions together
 
 
 class OutboxReader:
@@ -50,7 +50,7 @@ class OutboxReader:
              CROSS JOIN LATERAL (
                    SELECT part, position, tenant, name, body FROM {self._schema}.outbox r
                     WHERE r.part = w.part AND r.position > w.position
-                    ORDER BY r.position LIMIT {_RECORDS_A_PARTITION}) o
+                    ORDER BY r.position LIMIT {RECORDS_A_PARTITION}) o
             """,
             (list(published.keys()), list(published.values())),
         )

@@ -6,6 +6,7 @@ applied parks its tenant: it and the tenant's later ones wait, in order, and nob
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -19,7 +20,7 @@ from libs.events.projection import ProjectionRows
 from libs.events.records import Cursors, Passage, StreamItem, StreamRecord
 from libs.events.reporter import CursorReporter, ReportCursors
 from libs.events.signs import ConsumerSigns
-from libs.events.stream_reader import FetchGap, StreamReader
+from libs.events.stream_reader import RECORDS_A_PARTITION, FetchGap, StreamReader
 from libs.kernel.clock import Clock
 from libs.kernel.ids import TenantId
 from libs.telemetry.metrics import Metrics
@@ -28,10 +29,27 @@ TRIES = 3
 WAIT_SECONDS = 1.0
 RETRY_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 1.0
-GATHER_SECONDS = 0.01  # a publisher fills one partition after the other, and the first wakes who waits
 PASSED_SECONDS = 1.0  # how long a cursor may wait to move over what another lane has
-_RECORDS_A_TRANSACTION = 500
 _BEHIND_PARKED = "follows a parked event"
+
+
+class Pace(NamedTuple):
+    """How a projector gathers records into transactions, each of which costs as much as some hundred records.
+
+    It waits `gather_seconds` for more after it took in fewer than `enough`, and not at all while there are so
+    many; a transaction has at most `transaction` of them, a read at most `partition` of each partition.
+    """
+
+    gather_seconds: float
+    enough: int
+    partition: int = RECORDS_A_PARTITION
+    transaction: int = 500
+
+
+PROMPT = Pace(gather_seconds=0.01, enough=500)
+"""As soon as it can be: a publisher fills one partition after the other, and the first wakes who waits."""
+THRIFTY = Pace(gather_seconds=0.15, enough=200, partition=250, transaction=1000)
+"""For who has a part of a second, and would take a processor from others for a handful of records."""
 
 
 class Projector:
@@ -52,6 +70,7 @@ class Projector:
         metrics: Metrics,
         parts: Iterable[int] = range(PARTITIONS),
         lane: Lane = Lane.EVENTS,
+        pace: Pace = PROMPT,
     ) -> None:
         """Apply one lane of `source` as consumer `name`, with the projection tables of `schema`.
 
@@ -62,10 +81,11 @@ class Projector:
         self._signs = ConsumerSigns("projector", name, source, metrics)
         self._rows = ProjectionRows(schema, name, source)
         self._database = database
-        self._reader = StreamReader(redis, source, fetch_gap, clock, self._signs, lane)
+        self._reader = StreamReader(redis, source, fetch_gap, clock, self._signs, lane, pace.partition)
         self._reporter = CursorReporter(name, report_cursors, self._signs)
         self._apply = apply
         self._parts = frozenset(parts)
+        self._pace = pace
         self._clock = clock
         self._cursors: Cursors = {}  # as they are committed
         self._passed: dict[int, Passage] = {}  # what lies behind them that is nothing to us
@@ -118,8 +138,8 @@ class Projector:
             else:
                 self._signs.goes_on()
                 pause = RETRY_SECONDS
-                if 0 < moved < _RECORDS_A_TRANSACTION:
-                    await asyncio.sleep(GATHER_SECONDS)
+                if 0 < moved < self._pace.enough:
+                    await asyncio.sleep(self._pace.gather_seconds)
 
     async def _load(self) -> None:
         async with self._database.begin() as tx:
@@ -166,8 +186,8 @@ class Projector:
 
     async def _take_in_all(self, items: Sequence[StreamItem]) -> int:
         taken = 0
-        for start in range(0, len(items), _RECORDS_A_TRANSACTION):
-            taken += await self._take_in(items[start : start + _RECORDS_A_TRANSACTION])
+        for start in range(0, len(items), self._pace.transaction):
+            taken += await self._take_in(items[start : start + self._pace.transaction])
         return taken
 
     async def _take_in(self, items: Sequence[StreamItem]) -> int:

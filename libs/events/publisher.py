@@ -17,7 +17,7 @@ from libs.db.errors import DatabaseUnavailable
 from libs.db.pool import CrossingDatabase
 from libs.events.cancellation import stop_if_cancelled
 from libs.events.errors import StreamIncomplete
-from libs.events.outbox_reader import OutboxReader
+from libs.events.outbox_reader import RECORDS_A_PARTITION, OutboxReader
 from libs.events.shift import Shift
 from libs.events.signs import PublisherSigns
 from libs.events.stream import StreamCopy
@@ -98,10 +98,10 @@ class Publisher:
             except _REDIS_GONE as error:
                 self._signs.waits_for("redis", error)
                 shift.doubt()
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                pause = min(max(2 * pause, BUSY_SECONDS), LONGEST_PAUSE_SECONDS)
             else:
                 self._signs.goes_on()
-                pause = BUSY_SECONDS if copied else min(2 * pause, IDLE_SECONDS)
+                pause = pause_after(copied, pause)
             await asyncio.sleep(pause)
 
     @contextlib.asynccontextmanager
@@ -114,3 +114,10 @@ class Publisher:
                 yield shift
             finally:
                 await shift.release()
+
+
+def pause_after(copied: int, pause: float) -> float:
+    """Return how long to wait after a round, given the pause before it; a backlog waits for nothing."""
+    if copied >= RECORDS_A_PARTITION:
+        return 0.0
+    return BUSY_SECONDS if copied else min(max(2 * pause, BUSY_SECONDS), IDLE_SECONDS)

@@ -33,18 +33,22 @@ class StreamReader:
         clock: Clock,
         signs: ConsumerSigns,
         lane: Lane = Lane.EVENTS,
+        records_a_partition: int = RECORDS_A_PARTITION,
     ) -> None:
-        """Read one lane of `source`; `redis` must not decode answers."""
+        """Read one lane of `source`, so many records of each partition at a time.
+
+        `redis` must not decode answers.
+        """
         self._redis = redis
         self._lane = lane
         self._source = source
         self._fetch_gap = fetch_gap
         self._clock = clock
         self._signs = signs
+        self._records_a_partition = records_a_partition
         self._stuck: dict[int, float] = {}  # partition → when its gap is tried again
-        self._parts: Mapping[bytes, int] = {
-            stream_name(source, part, lane).encode(): part for part in range(PARTITIONS)
-        }
+        self._names = [stream_name(source, part, lane).encode() for part in range(PARTITIONS)]
+        self._parts: Mapping[bytes, int] = {name: part for part, name in enumerate(self._names)}
 
     async def read(self, cursors: Cursors, wait_seconds: float) -> dict[int, list[StreamItem]]:
         """Return what follows in every partition that has something, dense behind its cursor.
@@ -63,12 +67,10 @@ class StreamReader:
         if not cursors:
             await asyncio.sleep(wait_seconds)
             return {}
-        streams: dict[Any, Any] = {
-            stream_name(self._source, part, self._lane): id_of(cursor) for part, cursor in cursors.items()
-        }
+        streams: dict[Any, Any] = {self._names[part]: id_of(cursor) for part, cursor in cursors.items()}
         block = max(1, round(wait_seconds * 1000)) if wait_seconds else None
         async with asyncio.timeout(wait_seconds + _ANSWER_SECONDS):
-            answer: Any = await self._redis.xread(streams, count=RECORDS_A_PARTITION, block=block)
+            answer: Any = await self._redis.xread(streams, count=self._records_a_partition, block=block)
         return {
             self._parts[name]: [item_of(self._parts[name], entry) for entry in entries]
             for name, entries in answer or ()

@@ -16,7 +16,7 @@ from libs.contracts.streams import CONSUMERS, PARTITIONS, Lane
 from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.events.acts import count_acts
 from libs.events.internal import own_gaps, own_reports
-from libs.events.projector import Projector
+from libs.events.projector import THRIFTY, Projector
 from libs.events.publisher import Publisher
 from libs.host.app import Lifespan, create_app
 from libs.host.background import Background
@@ -62,9 +62,9 @@ PREFIX: Final = "/audit/v1"
 POLICIES: Final = Path(__file__).parents[2] / "policies" / "authz"
 _READS_SECONDS: Final = 2.0
 """How often it is looked for reads and denials whose minute is over."""
-_LANES: Final = {"messaging": 2}
-"""Projectors of one source: while the rows of one are inserted, the next facts are read by the other."""
-_SEQUENCER_CONNECTIONS: Final = 8
+_LANES: Final = {"messaging": 4}
+"""Projectors of one source: while the rows of some are inserted, the next facts are read by the others."""
+_SEQUENCER_CONNECTIONS: Final = 10
 """One that holds the integrator's lock, one for each projector, and some to spare."""
 
 
@@ -164,6 +164,7 @@ class _World:
             metrics=self.metrics,
             parts=parts,
             lane=Lane.FACTS,
+            pace=THRIFTY,
         )
 
     async def database_answers(self) -> bool:
