@@ -183,7 +183,7 @@ class Positions(Wire, frozen=True, kw_only=True):
 # messaging
 
 ENTRIES_LIMIT: Final = 200
-"""Entries of one FetchEntries, at most: each comes with its participants."""
+"""Entries of one FetchEntries, at most."""
 SALTS_BEFORE_BODY: Final = 32
 """Bytes of what is sealed for an entry that come before its body: its two salts."""
 
@@ -196,18 +196,23 @@ class EntryNamed(Wire, frozen=True, kw_only=True):
 
 
 class FetchEntries(Wire, frozen=True, kw_only=True):
-    """POST /internal/entries: entries of a tenant by reference."""
+    """POST /internal/entries: entries of a tenant by reference.
+
+    Who reads `audiences` asks for them: he is given those who took part once, and not with each entry.
+    """
 
     tenant: UUID
     items: Annotated[tuple[EntryNamed, ...], msgspec.Meta(max_length=ENTRIES_LIMIT)]
+    audiences: bool = False
 
 
 class SealedEntry(Wire, frozen=True, kw_only=True):
     """An entry as it lies in the log.
 
-    `participants` are those of the conversation at that `seq`. `sealed` is the record (field `payload`) of
-    two salts (`SALTS_BEFORE_BODY`) and the body as it was sent; None where there is no body any more.
-    What is `hidden` is due, and no participant is shown it; a hold may keep it, and counsel read it.
+    `participants` are those of the conversation at that `seq`; or else `audience` is their place among the
+    audiences of the answer. `sealed` is the record (field `payload`) of two salts (`SALTS_BEFORE_BODY`) and
+    the body as it was sent; None where there is no body any more. What is `hidden` is due, and no participant
+    is shown it; a hold may keep it, and counsel read it.
     """
 
     conversation: UUID
@@ -220,12 +225,17 @@ class SealedEntry(Wire, frozen=True, kw_only=True):
     participants: tuple[UUID, ...]
     sealed: bytes | None = None
     hidden: bool = False
+    audience: int | None = None
 
 
 class EntriesOf(Wire, frozen=True, kw_only=True):
-    """The answer to FetchEntries, in order of conversation and `seq`; what does not exist is left out."""
+    """The answer to FetchEntries, in order of conversation and `seq`; what does not exist is left out.
+
+    A conversation may have a thousand participants, who seldom change: each of the `audiences` is there once.
+    """
 
     items: tuple[SealedEntry, ...]
+    audiences: tuple[tuple[UUID, ...], ...] = ()
 
 
 CONVERSATIONS_LIMIT: Final = 1000

@@ -157,23 +157,28 @@ class StoredEntry(NamedTuple):
 
 
 class ReferencedEntry(NamedTuple):
-    """An entry that somebody knew by reference, with those who took part when it was sent.
+    """An entry that somebody knew by reference; `audience` is the place of those who took part in it.
 
     What is `hidden` is due to be destroyed, and shown to nobody.
     """
 
     conversation: ConversationId
     stored: StoredEntry
-    participants: tuple[PrincipalId, ...]
+    audience: int
     hidden: bool
+
+
+class Referenced(NamedTuple):
+    """Entries in order, and the participants whom they name by their place: the same ones are there once."""
+
+    entries: Sequence[ReferencedEntry]
+    audiences: Sequence[tuple[PrincipalId, ...]]
 
 
 class ReferenceReader(Protocol):
     """Reads entries by reference, for whoever indexes them."""
 
-    async def referenced(
-        self, tenant: TenantId, places: Sequence[tuple[ConversationId, int]]
-    ) -> list[ReferencedEntry]:
+    async def referenced(self, tenant: TenantId, places: Sequence[tuple[ConversationId, int]]) -> Referenced:
         """Return the entries at these (conversation, seq), in order; raises LogUnavailable."""
         ...
 

@@ -1,7 +1,7 @@
 """Messages from messaging's internal route, opened by keys of the purpose for which they are read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Final, TypeVar
 
 from libs.contracts.internal import (
@@ -68,8 +68,7 @@ class SealedCorrespondence:
         for start in range(0, len(batches), _AT_A_TIME):
             some = batches[start : start + _AT_A_TIME]
             pages = await asyncio.gather(*(self._entries(tenant, batch) for batch in some))
-            entries = [entry for page in pages for entry in page if entry.kind == EntryKind.MESSAGE_CREATED]
-            found += await self._opened(tenant, entries, purpose)
+            found += await self._opened(tenant, pages, purpose)
         return found
 
     async def documents(self, tenant: TenantId, keys: Collection[DocumentKey]) -> AsyncIterator[Document]:
@@ -100,19 +99,16 @@ class SealedCorrespondence:
                 break
         return LogPage(keys, total)
 
-    async def _entries(self, tenant: TenantId, keys: Sequence[DocumentKey]) -> Sequence[SealedEntry]:
+    async def _entries(self, tenant: TenantId, keys: Sequence[DocumentKey]) -> EntriesOf:
         items = tuple(EntryNamed(conversation=key.conversation, seq=key.seq) for key in keys)
-        wanted = FetchEntries(tenant=tenant, items=items)
-        return (await _asked(self._messaging, "/internal/entries", wanted, EntriesOf)).items
+        wanted = FetchEntries(tenant=tenant, items=items, audiences=True)
+        return await _asked(self._messaging, "/internal/entries", wanted, EntriesOf)
 
-    async def _opened(self, tenant: TenantId, entries: Sequence[SealedEntry], purpose: Purpose) -> list[Text]:
-        sealed = {dek_of(entry.sealed) for entry in entries if entry.sealed is not None}
+    async def _opened(self, tenant: TenantId, pages: Sequence[EntriesOf], purpose: Purpose) -> list[Text]:
+        """Open messages, beside the event loop: there may be many."""
+        sealed = {dek_of(each.sealed) for page in pages for each in page.items if each.sealed is not None}
         keys = await self.opening_keys(tenant, sealed, purpose)
-        return [
-            _text_of(tenant, entry, entry.sealed, key)
-            for entry in entries
-            if entry.sealed is not None and (key := keys.get(dek_of(entry.sealed))) is not None
-        ]
+        return await asyncio.to_thread(_texts_of, tenant, pages, keys)
 
     async def opening_keys(
         self, tenant: TenantId, deks: Collection[DekId], purpose: Purpose
@@ -143,7 +139,30 @@ async def _asked(peer: ServiceClient, path: str, message: Wire, kind: type[V]) -
         raise CorrespondenceUnavailable from error
 
 
-def _text_of(tenant: TenantId, entry: SealedEntry, sealed: bytes, key: SealingKey) -> Text:
+def _texts_of(tenant: TenantId, pages: Sequence[EntriesOf], keys: Mapping[DekId, SealingKey]) -> list[Text]:
+    """Return those messages of some pages that have a text which one of the keys opens."""
+    texts: list[Text] = []
+    for page in pages:
+        audiences = [frozenset(map(PrincipalId, each)) for each in page.audiences]
+        for entry in page.items:
+            if entry.kind != EntryKind.MESSAGE_CREATED or entry.sealed is None:
+                continue
+            if (key := keys.get(dek_of(entry.sealed))) is not None:
+                if entry.audience is None:  # of a messaging that does not tell them once yet
+                    there = frozenset(map(PrincipalId, entry.participants))
+                else:
+                    there = audiences[entry.audience]
+                texts.append(_text_of(tenant, entry, entry.sealed, there, key))
+    return texts
+
+
+def _text_of(
+    tenant: TenantId,
+    entry: SealedEntry,
+    sealed: bytes,
+    participants: frozenset[PrincipalId],
+    key: SealingKey,
+) -> Text:
     conversation, message = ConversationId(entry.conversation), MessageId(entry.message)
     clear = key.open(sealed, Place(tenant, conversation, message, entry.revision, _FIELD))
     return Text(
@@ -151,6 +170,6 @@ def _text_of(tenant: TenantId, entry: SealedEntry, sealed: bytes, key: SealingKe
         message,
         entry.sent_at,
         PrincipalId(entry.actor),
-        frozenset(map(PrincipalId, entry.participants)),
+        participants,
         body_of(clear[SALTS_BEFORE_BODY:]).text or "",
     )

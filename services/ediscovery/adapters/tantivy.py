@@ -5,20 +5,27 @@ to. So `expunge` writes the month anew, from the documents that are left, and ta
 index is a folder `YYYY-MM.GENERATION`: the rename that gives a new one its name is the swap, and the highest
 generation is the one that counts, whenever the machine stopped.
 
-Each month carries the cursors of what it holds in the same commit; the folder `cursors` carries those of the
-tenant, which move last. One process writes a tenant's folder.
+Each month carries the cursors of what it holds in the same commit; a file carries those of the tenant, which
+move last. One process writes a tenant's folder.
+
+A conversation may have a thousand participants. Those of a message are a document of their own, its
+audience, which all messages with the same ones name: so neither the index nor the writer holds them a
+thousand times.
 """
 
 import asyncio
+import hashlib
+import json
 import os
 import re
 import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, Self, TypeVar
 from uuid import UUID
 
 import tantivy
@@ -59,15 +66,17 @@ from services.ediscovery.domain.tokens import VERSION
 from services.ediscovery.domain.wholeness import Reached
 from services.ediscovery.ports.index import MOST_HITS, DocumentSource
 
-_HEAP = 16_000_000
-"""Bytes that one writer gathers before it writes a segment; tantivy refuses less than 15 MB."""
+_HEAP = 15_000_000
+"""Bytes that one writer gathers before it writes a segment; tantivy refuses less."""
 _BATCH = 1000
-_CURSORS = "cursors"
+_CURSORS = f"cursors.v{VERSION}.json"
+_UNFINISHED = ".part"
 _BUILDING = ".building"
 _SEGMENTS = "meta.json"
 """tantivy's own list of the segments of an index."""
-_GENERATION = re.compile(rf"(\d{{4}}-\d{{2}}|{_CURSORS})\.v{VERSION}\.(\d{{6}})")
-_ID_FIELDS = {"from": "sender", "in": "conversation", "participant": "participant"}
+_GENERATION = re.compile(rf"(\d{{4}}-\d{{2}})\.v{VERSION}\.(\d{{6}})")
+_ID_FIELDS = {"from": "sender", "in": "conversation"}
+_AUDIENCE_BYTES = 16
 
 _Asked = ParamSpec("_Asked")
 _Answer = TypeVar("_Answer")
@@ -92,6 +101,7 @@ class TantivyIndex:
         """
         mine = _Waiting(_Batch(changes, cursor), asyncio.get_running_loop().create_future())
         self._waiting[tenant].append(mine)
+        await asyncio.sleep(0)  # those who come at the same moment are there then
         async with self._writing[tenant]:
             if not mine.done.done():
                 await self._apply_waiting(tenant)
@@ -206,20 +216,20 @@ class _Tenant:
         self.tenant = TenantId(UUID(folder.name))
         self._folder = folder
         self._opened: dict[str, _Month] = {}
+        self._head = _Head(folder / _CURSORS)
         self._swapping = threading.RLock()  # searches open months while one of them is swapped
         for path in folder.glob(f"*{_BUILDING}"):  # an earlier run stopped before it gave this a name
             shutil.rmtree(path)
 
     def apply(self, batches: Sequence["_Batch"]) -> None:
-        head = self._opened_or_made(_CURSORS)
-        fresh = _fresh_of(batches, head.cursors())
+        fresh = _fresh_of(batches, self._head.cursors())
         # A removal may be of what a batch before it puts into a month: all of them are looked at together.
         for name in self._touched(change for changes, _ in fresh for change in changes):
             parts = (
                 _Batch([one for one in changes if _concerns(one, name)], cursor) for changes, cursor in fresh
             )
             self._opened_or_made(name).apply([part for part in parts if part.changes])
-        head.apply([_Batch((), cursor) for _, cursor in fresh])
+        self._head.note(cursor for _, cursor in fresh)
 
     def fill(self, documents: Iterable[Document], cursor: Cursor) -> None:
         months: defaultdict[str, list[Document]] = defaultdict(list)
@@ -227,7 +237,7 @@ class _Tenant:
             months[str(period_of(document.sent_at))].append(document)
         for name, some in sorted(months.items()):
             self._opened_or_made(name).replace(some)
-        self._opened_or_made(_CURSORS).note(cursor)
+        self._head.note([cursor])
 
     def reached(self) -> Reached:
         """Look at the disk: what is opened already could be read although it is gone."""
@@ -235,22 +245,15 @@ class _Tenant:
             paths = self._paths()
             for name in [name for name, month in self._opened.items() if paths.get(name) != month.path]:
                 del self._opened[name]
-        cursors: dict[str, int] = {}
         periods: set[str] = set()
         for name in paths:
-            try:
-                opened = self._month(name)
-                if name == _CURSORS:
-                    cursors = {one.stream: one.position for one in opened.cursors()}
-                else:
-                    periods.add(name)
-            except ValueError:  # tantivy cannot read its own files
-                continue
-        return Reached(cursors, frozenset(periods))
+            with suppress(ValueError):  # tantivy cannot read its own files
+                self._month(name)
+                periods.add(name)
+        return Reached({one.stream: one.position for one in self._head.cursors()}, frozenset(periods))
 
     def cursor(self, stream: str) -> int:
-        head = self._find(_CURSORS)
-        return 0 if head is None else head.cursor(stream)
+        return max((one.position for one in self._head.cursors() if one.stream == stream), default=0)
 
     def search(self, query: Query, limit: int, after: Standing | None) -> list[Hit]:
         found: list[Hit] = []
@@ -308,7 +311,7 @@ class _Tenant:
 
     def _months(self) -> list[str]:
         with self._swapping:
-            return sorted(name for name in self._paths() if name != _CURSORS)
+            return sorted(self._paths())
 
     def _month(self, name: str) -> "_Month":
         month = self._find(name)
@@ -347,8 +350,42 @@ class _Tenant:
         return found
 
 
+class _Head:
+    """How far the streams were followed: a file that is replaced as a whole.
+
+    A commit of tantivy would cost thirty times as much.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def cursors(self) -> list[Cursor]:
+        """Return what lies on the disk; a file that is damaged says nothing."""
+        try:
+            found = json.loads(self._path.read_bytes())
+            return [Cursor(stream, int(position)) for stream, position in found.items()]
+        except (FileNotFoundError, ValueError, TypeError, AttributeError):
+            return []
+
+    def note(self, cursors: Iterable[Cursor]) -> None:
+        """Move these on; on return it is on the disk."""
+        reached = {**dict(self.cursors()), **dict(cursors)}
+        _make(self._path.parent)
+        unfinished = self._path.with_name(self._path.name + _UNFINISHED)
+        with open(unfinished, "w", encoding="ascii", opener=_opened_for_owner) as file:
+            json.dump(reached, file)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self._path)
+        _sync(self._path.parent)
+
+
+def _opened_for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 class _Month:
-    """One index of tantivy. Documents have the kind "message" or, for cursors, "cursor"."""
+    """One index of tantivy. Documents have the kind "message", "audience" or, for cursors, "cursor"."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -361,41 +398,33 @@ class _Month:
         fresh = _fresh_of(batches, self.cursors())
         if not fresh:
             return
-        with self._commit() as writer:
+        with self._commit() as commit:
             for changes, cursor in fresh:
                 for change in changes:
-                    key = change.key if isinstance(change, Removal) else change.document.key
-                    writer.delete_documents_by_term("key", _text_of(key))
                     if isinstance(change, Put):
-                        writer.add_document(_stored(change.document))
-                writer.delete_documents_by_term("stream", cursor.stream)
-                writer.add_document(_stored_cursor(cursor))
+                        commit.put(change.document)
+                    else:
+                        commit.remove(change.key)
+                commit.note(cursor)
 
     def replace(self, documents: Iterable[Document]) -> None:
         """Have these documents, whether they are there or not."""
-        with self._commit() as writer:
+        with self._commit() as commit:
             for document in documents:
-                writer.delete_documents_by_term("key", _text_of(document.key))
-                writer.add_document(_stored(document))
-
-    def note(self, cursor: Cursor) -> None:
-        """Set a cursor."""
-        with self._commit() as writer:
-            writer.delete_documents_by_term("stream", cursor.stream)
-            writer.add_document(_stored_cursor(cursor))
+                commit.put(document)
 
     def add(self, documents: Iterable[Document], cursors: Iterable[Cursor] = ()) -> None:
         """Add documents and cursors that are not there yet."""
-        with self._commit() as writer:
+        with self._commit() as commit:
             for document in documents:
-                writer.add_document(_stored(document))
+                commit.add(document)
             for cursor in cursors:
-                writer.add_document(_stored_cursor(cursor))
+                commit.note(cursor)
 
     def remove(self, keys: Iterable[DocumentKey]) -> None:
-        with self._commit() as writer:
+        with self._commit() as commit:
             for key in keys:
-                writer.delete_documents_by_term("key", _text_of(key))
+                commit.remove(key)
 
     def known_of(self, keys: Collection[DocumentKey]) -> set[DocumentKey]:
         """Return those whose documents are in the files, deleted or not: the dictionary has all of them."""
@@ -406,9 +435,6 @@ class _Month:
             if searcher.doc_freq("conversation", str(name))
         }
         return {key for key in keys if key.conversation in here and searcher.doc_freq("key", _text_of(key))}
-
-    def cursor(self, stream: str) -> int:
-        return max((one.position for one in self.cursors() if one.stream == stream), default=0)
 
     def cursors(self) -> list[Cursor]:
         return [Cursor(one["stream"][0], one["position"][0]) for one in self._all("cursor")]
@@ -455,26 +481,28 @@ class _Month:
         tantivy orders by one number, the time; hits of one time at either end of the page are all read and
         ordered here.
         """
-        compiled = self._all_of([self._compiled(query), self._is("message")])
+        searcher = self._index.searcher()
+        compiled = self._all_of([self._compiled(query, searcher), self._is("message")])
         if after is None:
-            return self._ordered(compiled, limit)
+            return self._ordered(searcher, compiled, limit)
         at = microseconds_of(after.sent_at)
-        same = self._search(self._all_of([compiled, self._sent(at, at + 1)]))
+        same = self._search(searcher, self._all_of([compiled, self._sent(at, at + 1)]))
         later = self._all_of([compiled, self._sent(at + 1, None)])
         found = sorted((hit for hit in same if hit.standing > after), key=lambda hit: hit.standing)[:limit]
-        return found if len(found) == limit else found + self._ordered(later, limit - len(found))
+        return found if len(found) == limit else found + self._ordered(searcher, later, limit - len(found))
 
-    def _ordered(self, compiled: tantivy.Query, limit: int) -> list[Hit]:
-        found = self._search(compiled, limit)
+    def _ordered(self, searcher: tantivy.Searcher, compiled: tantivy.Query, limit: int) -> list[Hit]:
+        found = self._search(searcher, compiled, limit)
         if len(found) == limit:
             last = found[-1].sent_at
             at = microseconds_of(last)
             found = [hit for hit in found if hit.sent_at < last]
-            found += self._search(self._all_of([compiled, self._sent(at, at + 1)]))
+            found += self._search(searcher, self._all_of([compiled, self._sent(at, at + 1)]))
         return sorted(found, key=lambda hit: hit.standing)[:limit]
 
-    def _search(self, compiled: tantivy.Query, limit: int | None = None) -> list[Hit]:
-        searcher = self._index.searcher()
+    def _search(
+        self, searcher: tantivy.Searcher, compiled: tantivy.Query, limit: int | None = None
+    ) -> list[Hit]:
         most = min(limit or searcher.num_docs, searcher.num_docs)
         if not most:
             return []
@@ -505,8 +533,17 @@ class _Month:
         last = None if until is None else until - 1
         return tantivy.Query.range_query(self._schema, "sent_at", FieldType.Integer, since, last)
 
-    def _compiled(self, query: Query) -> tantivy.Query:  # noqa: C901, PLR0911 - one answer for each kind of query
-        """Return tantivy's query for ours, without its parser."""
+    def _with_participants(self, searcher: tantivy.Searcher, values: Sequence[str]) -> tantivy.Query:
+        """Return the query for messages in whose audience is one of these."""
+        among = tantivy.Query.term_set_query(self._schema, "participant", values)
+        found = searcher.search(among, max(searcher.num_docs, 1), count=False)
+        names = [str(searcher.doc(address)["key"][0]) for _, address in found.hits]
+        return tantivy.Query.term_set_query(self._schema, "audience", names)
+
+    def _compiled(  # noqa: C901, PLR0911 - one answer for each kind of query
+        self, query: Query, searcher: tantivy.Searcher
+    ) -> tantivy.Query:
+        """Return tantivy's query for ours, without its parser, for what `searcher` sees."""
         match query:
             case Term(token):
                 return tantivy.Query.term_query(self._schema, "tokens", token)
@@ -516,9 +553,11 @@ class _Month:
                 return tantivy.Query.regex_query(self._schema, "tokens", f"{re.escape(beginning)}.*")
             case Ids(name, ids):
                 values = [str(one) for one in ids]
+                if name == "participant":
+                    return self._with_participants(searcher, values)
                 return tantivy.Query.term_set_query(self._schema, _ID_FIELDS[name], values)
             case SentOn():
-                return self._compiled(bounds_of(query))
+                return self._compiled(bounds_of(query), searcher)
             case SentIn(since, until):
                 return self._sent(
                     None if since is None else microseconds_of(since),
@@ -526,11 +565,14 @@ class _Month:
                 )
             case Not(inner):
                 everything = (Occur.Must, tantivy.Query.all_query())
-                return tantivy.Query.boolean_query([everything, (Occur.MustNot, self._compiled(inner))])
+                return tantivy.Query.boolean_query(
+                    [everything, (Occur.MustNot, self._compiled(inner, searcher))]
+                )
             case And(queries):
-                return self._all_of(map(self._compiled, queries))
+                return self._all_of(self._compiled(one, searcher) for one in queries)
             case Or(queries):
-                return tantivy.Query.boolean_query([(Occur.Should, self._compiled(one)) for one in queries])
+                some = [(Occur.Should, self._compiled(one, searcher)) for one in queries]
+                return tantivy.Query.boolean_query(some)
             case Field():
                 raise TypeError("a query is resolved before it is evaluated")
 
@@ -591,9 +633,11 @@ class _Commit:
     def __init__(self, index: tantivy.Index) -> None:
         self._index = index
         self._writer = index.writer(_HEAP, num_threads=1)
+        self._known = index.searcher()
+        self._audiences: dict[frozenset[PrincipalId], str] = {}
 
-    def __enter__(self) -> tantivy.IndexWriter:
-        return self._writer
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
@@ -602,6 +646,30 @@ class _Commit:
             self._writer.rollback()
         self._writer.wait_merging_threads()  # gives tantivy's own lock back
         self._index.reload()
+
+    def put(self, document: Document) -> None:
+        """Have a document, whether it is there or not."""
+        self.remove(document.key)
+        self.add(document)
+
+    def add(self, document: Document) -> None:
+        """Add a document that is not there yet, with its audience where that is new."""
+        self._writer.add_document(_stored(document, self._audience(document.participants)))
+
+    def remove(self, key: DocumentKey) -> None:
+        self._writer.delete_documents_by_term("key", _text_of(key))
+
+    def note(self, cursor: Cursor) -> None:
+        self._writer.delete_documents_by_term("stream", cursor.stream)
+        self._writer.add_document(_stored_cursor(cursor))
+
+    def _audience(self, people: frozenset[PrincipalId]) -> str:
+        name = self._audiences.get(people)
+        if name is None:
+            name = self._audiences[people] = _audience_of(people)
+            if not self._known.doc_freq("key", name):
+                self._writer.add_document(_stored_audience(name, people))
+        return name
 
 
 async def _answered(
@@ -617,7 +685,16 @@ async def _answered(
 def _schema() -> tantivy.Schema:
     """Return the fields; tokens come pre-split, and all else is compared whole."""
     builder = tantivy.SchemaBuilder()
-    for name in ("kind", "key", "conversation", "sender", "participant", "message", "stream"):
+    for name in (
+        "kind",
+        "key",
+        "conversation",
+        "sender",
+        "audience",
+        "participant",
+        "message",
+        "stream",
+    ):
         kept = name in {"key", "sender", "message", "stream"}
         builder.add_text_field(name, stored=kept, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("tokens", stored=False, tokenizer_name="raw", index_option="position")
@@ -626,7 +703,22 @@ def _schema() -> tantivy.Schema:
     return builder.build()
 
 
-def _stored(document: Document) -> tantivy.Document:
+def _audience_of(people: frozenset[PrincipalId]) -> str:
+    """Return the name of those who took part together."""
+    named = b"".join(sorted(one.bytes for one in people))
+    return hashlib.blake2b(named, digest_size=_AUDIENCE_BYTES).hexdigest()
+
+
+def _stored_audience(name: str, people: frozenset[PrincipalId]) -> tantivy.Document:
+    stored = tantivy.Document()
+    stored.add_text("kind", "audience")
+    stored.add_text("key", name)
+    for one in people:
+        stored.add_text("participant", str(one))
+    return stored
+
+
+def _stored(document: Document, audience: str) -> tantivy.Document:
     stored = tantivy.Document()
     stored.add_text("kind", "message")
     stored.add_text("key", _text_of(document.key))
@@ -635,8 +727,7 @@ def _stored(document: Document) -> tantivy.Document:
     stored.add_integer("sent_at", microseconds_of(document.sent_at))
     if document.sender is not None:
         stored.add_text("sender", str(document.sender))
-    for participant in document.participants:
-        stored.add_text("participant", str(participant))
+    stored.add_text("audience", audience)
     tokens = [tantivy.Token(token, place, 0, 0) for place, token in enumerate(document.tokens)]
     stored.add_pre_tokenized_text("tokens", tantivy.PreTokenizedString("", tokens))
     return stored

@@ -2,21 +2,24 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from libs.kernel.clock import Clock
 from libs.kernel.ids import TenantId
 from services.ediscovery.domain.documents import Change, Cursor, DocumentKey, Put, Removal, period_of
-from services.ediscovery.domain.texts import INDEXING
+from services.ediscovery.domain.texts import INDEXING, Text
 from services.ediscovery.domain.wholeness import Noted, is_whole
 from services.ediscovery.ports.correspondence import Correspondence
 from services.ediscovery.ports.expunges import Destruction
+from services.ediscovery.ports.index import SearchIndex
 from services.ediscovery.ports.rebuilds import NotesUnderWay
 from services.ediscovery.usecases.current import Generations
 
 TENANTS_AT_A_TIME: Final = 8
+MOST_AT_A_TIME: Final = 2000
+"""Messages of a tenant that are in memory together, unless one event tells of more."""
 
 
 class Committed(NamedTuple):
@@ -73,22 +76,52 @@ class IndexMessages:
         reached = await index.reached(tenant)
         if not is_whole(noted, reached):
             return None
-        streams: dict[str, list[Committed]] = defaultdict(list)
-        for event in events:
-            if event.position > reached.cursors.get(event.stream, 0):
-                streams[event.stream].append(event)
-        keys = {key for fresh in streams.values() for event in fresh for key in event.keys}
-        texts = {text.key: text for text in await self.correspondence.texts(tenant, keys, INDEXING)}
+        fresh = [each for each in events if each.position > reached.cursors.get(each.stream, 0)]
+        periods: set[str] = set()
+        for some in _some_at_a_time(fresh):
+            periods |= await self._step(index, tenant, some)
+        return frozenset(periods)
 
-        async def apply(stream: str, fresh: Sequence[Committed]) -> None:
-            changes: list[Change] = []
-            for event in fresh:
-                changes += (Put(event.position, texts[key].document) for key in event.keys if key in texts)
-                changes += (Removal(event.position, key) for key in event.gone)
-            await index.apply(tenant, changes, Cursor(stream, fresh[-1].position))
+    async def _step(self, index: SearchIndex, tenant: TenantId, events: Sequence[Committed]) -> set[str]:
+        """Index what some events tell of, and return of which months that is."""
+        keys = {key for event in events for key in event.keys}
+        texts = await self.correspondence.texts(tenant, keys, INDEXING)
+        streams = await asyncio.to_thread(_changes_of, events, texts)
+        await asyncio.gather(*(index.apply(tenant, changes, cursor) for cursor, changes in streams.items()))
+        return {str(period_of(text.sent_at)) for text in texts}
 
-        await asyncio.gather(*(apply(stream, fresh) for stream, fresh in streams.items()))
-        return frozenset(str(period_of(text.sent_at)) for text in texts.values())
+
+def _some_at_a_time(events: Sequence[Committed]) -> Iterator[list[Committed]]:
+    """Divide events, in their order, so that those together tell of few enough messages."""
+    some: list[Committed] = []
+    messages = 0
+    for event in events:
+        if some and messages + len(event.keys) > MOST_AT_A_TIME:
+            yield some
+            some, messages = [], 0
+        some.append(event)
+        messages += len(event.keys)
+    if some:
+        yield some
+
+
+def _changes_of(events: Sequence[Committed], texts: Sequence[Text]) -> dict[Cursor, list[Change]]:
+    """Return what changes in each stream, by its last position; of a message, the last change alone."""
+    documents = {text.key: text.document for text in texts}
+    changes: dict[str, dict[DocumentKey, Change]] = defaultdict(dict)
+    for event in events:
+        of_stream = changes[event.stream]
+        for key in event.keys:
+            if key in documents:
+                of_stream.pop(key, None)
+                of_stream[key] = Put(event.position, documents[key])
+        for key in event.gone:
+            of_stream.pop(key, None)
+            of_stream[key] = Removal(event.position, key)
+    return {
+        Cursor(stream, position): list(changes[stream].values())
+        for stream, position in _reached_by(events).items()
+    }
 
 
 def _reached_by(events: Sequence[Committed]) -> dict[str, int]:

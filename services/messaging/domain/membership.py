@@ -1,6 +1,7 @@
 """Who takes part in a conversation, and which changes of that are allowed."""
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -75,6 +76,44 @@ class Standing(NamedTuple):
             for span in self.spans
         )
         return [missed for missed in ranges if missed.after < missed.until]
+
+
+class Audiences:
+    """Who took part in entries, by the spans of their conversations; the same people are `found` once."""
+
+    def __init__(self, spans: Mapping[ConversationId, Sequence[tuple[PrincipalId, Span]]]) -> None:
+        """Look in `spans`; who took part is given in their order."""
+        self.found: list[tuple[PrincipalId, ...]] = []
+        self._spans = spans
+        self._changes = {name: _changes_of(some) for name, some in spans.items()}
+        self._stretches: dict[tuple[ConversationId, int], int] = {}
+        self._places: dict[tuple[PrincipalId, ...], int] = {}
+
+    def place_of(self, conversation: ConversationId, seq: int) -> int:
+        """Return the place in `found` of those who took part at an entry."""
+        stretch = (conversation, bisect_right(self._changes.get(conversation, ()), seq))
+        place = self._stretches.get(stretch)
+        if place is None:
+            place = self._stretches[stretch] = self._placed(conversation, seq)
+        return place
+
+    def _placed(self, conversation: ConversationId, seq: int) -> int:
+        there = (
+            principal
+            for principal, span in self._spans.get(conversation, ())
+            if span.from_seq <= seq and (span.until_seq is None or seq <= span.until_seq)
+        )
+        audience = tuple(dict.fromkeys(there))
+        place = self._places.setdefault(audience, len(self.found))
+        if place == len(self.found):
+            self.found.append(audience)
+        return place
+
+
+def _changes_of(spans: Sequence[tuple[PrincipalId, Span]]) -> list[int]:
+    """Return the entries from which on others take part."""
+    begins = {span.from_seq for _, span in spans}
+    return sorted(begins | {span.until_seq + 1 for _, span in spans if span.until_seq is not None})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The routes that other services call; none of them is routed from outside."""
 
 from typing import Annotated, Final
+from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
@@ -27,7 +28,7 @@ from libs.host.wire import wire_body, wire_response
 from libs.kernel.ids import ConversationId, TenantId
 from services.messaging.domain import maps
 from services.messaging.domain.entries import ConversationKey
-from services.messaging.ports import ReferencedEntry
+from services.messaging.ports import Referenced, ReferencedEntry
 from services.messaging.usecases import prove
 from services.messaging.usecases.entries import KIND_NAMES
 from services.messaging.usecases.maps import CommitMaps, ReadMaps
@@ -47,7 +48,7 @@ def entry_routes(verifier: PeerVerifier, refer: ReferToEntries, prove_entries: P
     async def entries(wanted: Annotated[FetchEntries, Depends(wire_body(FetchEntries))]) -> Response:
         places = [(ConversationId(item.conversation), item.seq) for item in wanted.items]
         found = await refer(TenantId(wanted.tenant), places)
-        return wire_response(EntriesOf(items=tuple(map(_sealed_of, found))))
+        return wire_response(_entries_of(found, once=wanted.audiences))
 
     @router.post("/conversations", dependencies=reader)
     async def conversations(
@@ -107,7 +108,17 @@ def _mapped_of(found: maps.MappedConversation) -> MappedConversation:
     )
 
 
-def _sealed_of(found: ReferencedEntry) -> SealedEntry:
+def _entries_of(found: Referenced, *, once: bool) -> EntriesOf:
+    """Return entries with those who took part: each of the audiences `once`, or with every entry."""
+    if once:
+        items = tuple(_sealed_of(each, (), each.audience) for each in found.entries)
+        return EntriesOf(items=items, audiences=tuple(found.audiences))
+    return EntriesOf(
+        items=tuple(_sealed_of(each, found.audiences[each.audience], None) for each in found.entries)
+    )
+
+
+def _sealed_of(found: ReferencedEntry, participants: tuple[UUID, ...], audience: int | None) -> SealedEntry:
     stored = found.stored
     return SealedEntry(
         conversation=found.conversation,
@@ -117,9 +128,10 @@ def _sealed_of(found: ReferencedEntry) -> SealedEntry:
         revision=stored.revision,
         actor=stored.actor,
         sent_at=stored.sent_at,
-        participants=found.participants,
+        participants=participants,
         sealed=stored.sealed,
         hidden=found.hidden,
+        audience=audience,
     )
 
 

@@ -7,10 +7,11 @@ from typing import Any
 from libs.db.pool import TenantDatabase, Transaction
 from libs.kernel.ids import ConversationId, DeviceId, MessageId, PrincipalId, TenantId
 from services.messaging.domain.entries import ConversationKey, ConversationKind, EntryKind
-from services.messaging.domain.membership import Span, Standing
+from services.messaging.domain.membership import Audiences, Span, Standing
 from services.messaging.ports import (
     ConversationState,
     MarkState,
+    Referenced,
     ReferencedEntry,
     StoredEntry,
     StoredVersion,
@@ -67,10 +68,6 @@ _ENTRIES = """
 _REFERENCED = """
     SELECT e.conversation, e.seq, e.kind, e.message, e.revision, e.actor, e.sent_at, e.members_version,
            e.subjects, p.sealed, e.body_commitment IS NOT NULL AS had_body,
-           ARRAY (SELECT s.principal FROM messaging.participant_span s
-                   WHERE s.tenant = e.tenant AND s.conversation = e.conversation
-                     AND s.from_seq <= e.seq AND (s.until_seq IS NULL OR s.until_seq >= e.seq)
-                   ORDER BY s.principal) AS participants,
            EXISTS (SELECT FROM messaging.disposed d
                     WHERE d.tenant = e.tenant AND d.conversation = e.conversation AND d.seq = e.seq) AS hidden
       FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (conversation, seq)
@@ -79,6 +76,10 @@ _REFERENCED = """
         ON p.tenant = e.tenant AND p.conversation = e.conversation AND p.seq = e.seq AND p.sent_at = e.sent_at
      WHERE e.tenant = %s
      ORDER BY e.conversation, e.seq"""
+
+_SPANS = """
+    SELECT s.conversation, s.principal, s.from_seq, s.until_seq FROM messaging.participant_span s
+     WHERE s.tenant = %s AND s.conversation = ANY (%s) ORDER BY s.principal"""
 
 _HEADS = """
     SELECT h.conversation, h.last_seq FROM messaging.conversation_head h
@@ -125,22 +126,30 @@ class PostgresLogReader:
             rows = await tx.fetch_all(_ENTRIES, (*key, after, until, limit))
         return [_shown_of(row) for row in rows]
 
-    async def referenced(
-        self, tenant: TenantId, places: Sequence[tuple[ConversationId, int]]
-    ) -> list[ReferencedEntry]:
-        """Return the entries at these (conversation, seq), in order, with those who took part then."""
+    async def referenced(self, tenant: TenantId, places: Sequence[tuple[ConversationId, int]]) -> Referenced:
+        """Return the entries at these (conversation, seq), in order, with those who took part then.
+
+        The spans are read last: who came since comes with an event of his own.
+        """
         named = ([conversation for conversation, _ in places], [seq for _, seq in places], tenant)
         async with self._begin(tenant) as tx:
             rows = await tx.fetch_all(_REFERENCED, named)
-        return [
+            spans = await tx.fetch_all(_SPANS, (tenant, list({row.conversation for row in rows})))
+        of_conversation: dict[ConversationId, list[tuple[PrincipalId, Span]]] = {}
+        for span in spans:
+            taken = (PrincipalId(span.principal), Span(span.from_seq, span.until_seq))
+            of_conversation.setdefault(ConversationId(span.conversation), []).append(taken)
+        audiences = Audiences(of_conversation)
+        entries = [
             ReferencedEntry(
                 ConversationId(row.conversation),
                 stored_of(row),
-                tuple(map(PrincipalId, row.participants)),
+                audiences.place_of(ConversationId(row.conversation), row.seq),
                 row.hidden,
             )
             for row in rows
         ]
+        return Referenced(entries, audiences.found)
 
     async def heads(
         self, tenant: TenantId, since: ConversationId | None, limit: int

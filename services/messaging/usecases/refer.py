@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from libs.kernel.ids import ConversationId, TenantId
-from services.messaging.ports import ReferencedEntry, ReferenceReader
+from services.messaging.ports import Referenced, ReferenceReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +13,7 @@ class ReferToEntries:
 
     reader: ReferenceReader
 
-    async def __call__(
-        self, tenant: TenantId, places: Sequence[tuple[ConversationId, int]]
-    ) -> list[ReferencedEntry]:
+    async def __call__(self, tenant: TenantId, places: Sequence[tuple[ConversationId, int]]) -> Referenced:
         """Return the entries at these places, in order. Raises LogUnavailable."""
         return await self.reader.referenced(tenant, places)
 

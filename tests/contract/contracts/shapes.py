@@ -44,8 +44,11 @@ def write_shape(path: Path, shape: Shape) -> None:
 
 
 def _parent_of(path: str) -> str:
-    """Return the path of the object that holds the field; the root's is empty."""
-    return path.removesuffix("[]").rpartition(".")[0]
+    """Return the path of the array that holds the element, or of the object that holds the field.
+
+    The root's is empty.
+    """
+    return path.removesuffix("[]") if path.endswith("[]") else path.rpartition(".")[0]
 
 
 def _walk(

@@ -1,20 +1,21 @@
 """What tantivy leaves in its files, and that the index sees it."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from tantivy import Query
 
 from libs.kernel.ids import TenantId
 from services.ediscovery.adapters import tantivy
 from services.ediscovery.adapters.tantivy import TantivyIndex
 from services.ediscovery.domain.documents import Change, Cursor, DocumentKey, Put, Removal
 from services.ediscovery.domain.errors import ExpungeUnfinished, IndexUnavailable
-from services.ediscovery.domain.query import Scope, Term
+from services.ediscovery.domain.query import Ids, Not, Scope, Term
+from services.ediscovery.domain.wholeness import Reached
 from tests.contract.search.reference import Log
-from tests.contract.search.town import puts, said
+from tests.contract.search.town import ANNA, BEN, CLEO, puts, said
 
 STREAM = "messaging/7"
 SECRET, OTHER = said(1, "canaryword"), said(2, "other")
@@ -131,14 +132,11 @@ async def test_a_stop_between_a_month_and_the_tenant_s_cursor_repeats_nothing(
 ):
     third = said(3, "third")
     changes: list[Change] = [Put(3, third), Removal(4, OTHER.key)]
-    apply = tantivy._Month.apply
 
-    def stops(month: tantivy._Month, batches: Sequence[tantivy._Batch]) -> None:
-        if month.path.name.startswith("cursors"):
-            raise OSError("stopped")
-        apply(month, batches)
+    def stops(*_: object) -> None:
+        raise OSError("stopped")
 
-    with patch.object(tantivy._Month, "apply", stops), pytest.raises(IndexUnavailable):
+    with patch.object(tantivy._Head, "note", stops), pytest.raises(IndexUnavailable):
         await index.apply(tenant, changes, Cursor(STREAM, 4))
     again = TantivyIndex(folder, log)
     assert await again.cursor(tenant, STREAM) == 2
@@ -146,6 +144,40 @@ async def test_a_stop_between_a_month_and_the_tenant_s_cursor_repeats_nothing(
     await again.apply(tenant, changes, Cursor(STREAM, 4))
     assert await again.cursor(tenant, STREAM) == 4
     assert await again.count(tenant) == 0
+
+
+@pytest.mark.parametrize("harm", [b"{", b"[]", b'{"messaging/7": null}', None])
+async def test_damaged_cursors_say_that_nothing_was_followed(
+    index: TantivyIndex, log: Log, tenant: TenantId, folder: Path, harm: bytes | None
+):
+    (file,) = (folder / str(tenant)).glob("cursors.*")
+    if harm is None:
+        file.unlink()
+    else:
+        file.write_bytes(harm)
+    for one in (index, TantivyIndex(folder, log)):
+        reached = await one.reached(tenant)
+        assert reached == Reached({}, frozenset({"2026-03"}))
+
+
+async def test_those_who_took_part_are_kept_once_however_much_they_said(
+    index: TantivyIndex, log: Log, tenant: TenantId
+):
+    many = [said(seq, "word", participants=[ANNA, BEN, CLEO]) for seq in range(10, 20)]
+    log.keep(tenant, many)
+    for first in (10, 15):
+        some = many[first - 10 : first - 5]
+        await index.apply(tenant, puts(some, first), Cursor(STREAM, first + 4))
+    (month,) = index._of(tenant)._opened.values()
+    searcher = month._index.searcher()
+    audiences = Query.term_query(month._schema, "kind", "audience")
+    assert len(searcher.search(audiences, 10).hits) == 2
+    asked = Ids("participant", frozenset({CLEO}))
+    for others in ([SECRET.key, OTHER.key], [OTHER.key]):
+        found = await index.search(tenant, asked, Scope(), 100)
+        assert [hit.key for hit in found] == [one.key for one in many]
+        assert [hit.key for hit in await index.search(tenant, Not(asked), Scope(), 100)] == others
+        await index.expunge(tenant, [SECRET.key])
 
 
 async def test_a_folder_that_cannot_be_used_is_the_port_s_error(tmp_path: Path, log: Log, tenant: TenantId):

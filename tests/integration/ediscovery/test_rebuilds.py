@@ -175,7 +175,7 @@ def lose_all(bench: Bench) -> None:
 
 def lose_cursors(bench: Bench) -> None:
     for path in (bench.folder / str(bench.tenant)).glob("cursors.*"):
-        shutil.rmtree(path)
+        path.unlink()
 
 
 def lose_a_month(bench: Bench) -> None:

@@ -59,12 +59,16 @@ async def http(one: Gateway) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def asked(
-    http: httpx.AsyncClient, tenant: TenantId, *places: tuple[UUID, int], caller: str = "ediscovery"
+    http: httpx.AsyncClient,
+    tenant: TenantId,
+    *places: tuple[UUID, int],
+    caller: str = "ediscovery",
+    audiences: bool = False,
 ) -> httpx.Response:
     items = tuple(EntryNamed(conversation=conversation, seq=seq) for conversation, seq in places)
     return await http.post(
         "/internal/entries",
-        content=pack(FetchEntries(tenant=tenant, items=items)),
+        content=pack(FetchEntries(tenant=tenant, items=items, audiences=audiences)),
         headers={"authorization": f"Bearer {caller}", "content-type": "application/msgpack"},
     )
 
@@ -96,6 +100,10 @@ async def test_an_entry_comes_sealed_with_those_who_took_part_when_it_was_sent(
     assert texts == ["before cy", "with cy", "after cy"]
     two, three = {ada.principal, bo.principal}, {ada.principal, bo.principal, cy.principal}
     assert [set(entry.participants) for entry in messages] == [two, three, two]
+    answer = await asked(http, tenant, *[(plans, entry.seq) for entry in messages], audiences=True)
+    found = unpack(answer.content, EntriesOf)
+    assert [set(found.audiences[entry.audience or 0]) for entry in found.items] == [two, three, two]
+    assert (len(found.audiences), [entry.participants for entry in found.items]) == (2, [(), (), ()])
     assert [entry.actor for entry in messages] == [ada.principal, bo.principal, ada.principal]
 
 

@@ -142,6 +142,30 @@ async def test_what_comes_while_an_index_is_made_anew_goes_into_the_old_one_too(
     assert await seqs(index, "zebra") == [1]
 
 
+async def test_much_is_indexed_in_steps_each_with_its_own_cursor() -> None:
+    index, talk = OracleIndex(), Talk()
+    events = [
+        Committed(
+            TENANT, f"messaging/{number % 2}", number, tuple(DocumentKey(PLANS, seq) for seq in seqs_of)
+        )
+        for number in range(1, 6)
+        if (seqs_of := range(number * 1000, number * 1000 + 900))
+    ]
+    talk.texts_of = {(TENANT, key): "zebra" for event in events for key in event.keys}
+    await messages(index, talk)(events, Remembered(NO_TX))
+    assert [asked for _, asked, _ in talk.asked] == [1800, 1800, 900]
+    assert await index.count(TENANT) == 4500
+    assert [await index.cursor(TENANT, f"messaging/{part}") for part in (0, 1)] == [4, 5]
+
+
+async def test_of_a_message_the_last_that_is_told_counts() -> None:
+    index, talk = OracleIndex(), Talk()
+    put = said(talk, 1, "zebra", 1)
+    gone = Committed(TENANT, "messaging/7", 2, (), put.keys)
+    await messages(index, talk)([put, gone, said(talk, 2, "zebra", 3)], Remembered(NO_TX))
+    assert await seqs(index, "zebra") == [2]
+
+
 async def test_tenants_keep_apart() -> None:
     index, talk = OracleIndex(), Talk()
     await messages(index, talk)(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ediscovery.domain.tokens import LONGEST, normalized, tokens_of
+from services.ediscovery.domain.tokens import LONGEST, _words, normalized, tokens_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 
@@ -68,3 +68,8 @@ def test_a_token_is_short_and_holds_nothing_that_separates(text: str):
 
 def test_a_very_long_word_is_cut_into_pieces_and_found_as_their_phrase():
     assert tokens_of("x" * (2 * LONGEST + 1)) == ("x" * LONGEST, "x" * LONGEST, "x")
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=200))
+def test_the_short_way_of_an_ascii_text_gives_what_the_long_one_gives(text: str):
+    assert tokens_of(text) == tuple(_words(normalized(text)))

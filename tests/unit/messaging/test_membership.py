@@ -10,6 +10,7 @@ from libs.kernel.ids import ConversationId, PrincipalId
 from services.messaging.domain.entries import ConversationKind
 from services.messaging.domain.errors import DirectIsFixed, SizeRefused
 from services.messaging.domain.membership import (
+    Audiences,
     Missed,
     Span,
     Standing,
@@ -134,3 +135,34 @@ def test_the_policies_know_a_former_participant_from_a_present_one() -> None:
     assert facts_of(TENANT, _standing(Span(1, None))).holding == {"participant"}
     assert facts_of(TENANT, _standing(Span(1, 4))).holding == {"former_participant"}
     assert "administrator" in facts_of(TENANT, _standing(Span(1, None), administrator=True)).holding
+
+
+SPANS = st.builds(
+    lambda begin, length: Span(begin, None if length is None else begin + length),
+    st.integers(1, 12),
+    st.none() | st.integers(0, 6),
+)
+TAKEN = st.lists(st.tuples(st.sampled_from([ADA, BO, CY]), SPANS), max_size=8)
+
+
+@given(TAKEN, TAKEN)
+def test_an_audience_is_whoever_has_a_span_there_and_is_found_once(
+    plans: list[tuple[PrincipalId, Span]], games: list[tuple[PrincipalId, Span]]
+):
+    spans = {PLANS: plans, ConversationId(named("games")): games}
+    audiences = Audiences(spans)
+    for conversation, taken in spans.items():
+        for seq in range(1, 25):
+            there = {
+                principal
+                for principal, span in taken
+                if span.from_seq <= seq and (span.until_seq is None or seq <= span.until_seq)
+            }
+            found = audiences.found[audiences.place_of(conversation, seq)]
+            assert (set(found), len(found)) == (there, len(there))
+    assert len(set(audiences.found)) == len(audiences.found)
+
+
+def test_a_conversation_without_spans_has_nobody():
+    audiences = Audiences({})
+    assert audiences.found[audiences.place_of(PLANS, 1)] == ()
