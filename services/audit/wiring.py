@@ -1,37 +1,24 @@
 """How the audit service is put together: it projects every service's facts, and grows the trees."""
 
-import base64
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
-from redis.asyncio import Redis
 
-from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
 from libs.authz.authorizer import Authorizer
-from libs.contracts.internal import LeaseSigningKey, SigningKeyLease
-from libs.contracts.streams import CONSUMERS, PARTITIONS, Lane
+from libs.contracts.streams import PARTITIONS, Lane
 from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.events.acts import count_acts
-from libs.events.internal import own_gaps, own_reports
 from libs.events.projector import THRIFTY, Projector
-from libs.events.publisher import Publisher
 from libs.host.app import Lifespan, create_app
 from libs.host.background import Background
-from libs.host.clients import ServiceClient
-from libs.host.leases import LeasedKey
+from libs.host.footing import Footing
 from libs.host.outbox import outbox_routes
-from libs.host.owners import gaps_of, reports_to
-from libs.host.signed_in import SignedIn
 from libs.kernel.clock import Clock, SystemClock
 from libs.kernel.denials import Denials
-from libs.kernel.errors import DomainError
-from libs.kernel.ids import SystemIds
-from libs.kernel.randomness import SystemRandomness
-from libs.telemetry.logs import get_logger
-from libs.telemetry.metrics import Metrics
 from services.audit.adapters.acts import COUNTING_SECONDS, SourceActs, peer_acts
 from services.audit.adapters.alarm import GaugesAndErrors
 from services.audit.adapters.prometheus import IntegrationSigns
@@ -68,25 +55,10 @@ _SEQUENCER_CONNECTIONS: Final = 10
 """One that holds the integrator's lock, one for each projector, and some to spare."""
 
 
-class _World:
-    """What the process reaches: its databases, Redis, its peers, and the sources of time and chance."""
+class _World(Footing):
+    """What the process reaches beside what every service stands on."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self.settings = settings
-        self.clock = clock
-        self.randomness = SystemRandomness()
-        self.ids = SystemIds(clock, self.randomness)
-        self.metrics = Metrics(SERVICE)
-        self.signs = IntegrationSigns(self.metrics)
-        self.reading = TenantDatabase(settings.database, SERVICE)
-        self.sequencing = CrossingDatabase(
-            settings.database_sequencer, f"{SERVICE}-sequencer", _SEQUENCER_CONNECTIONS, by_key=True
-        )
-        self.publishing = CrossingDatabase(settings.database_publisher, f"{SERVICE}-publisher", by_key=True)
-        self.redis = Redis.from_url(settings.redis.reveal())
-        seed = base64.b64decode(settings.service_key.reveal(), validate=True)
-        signer = ServiceTokenSigner(SERVICE, seed, clock, self.ids)
-        self.peers = ServiceTokenVerifier(SERVICE, settings.peer_keys, clock)
         urls = {
             "ediscovery": settings.ediscovery_url,
             "holds": settings.holds_url,
@@ -95,33 +67,29 @@ class _World:
             "messaging": settings.messaging_url,
             "retention": settings.retention_url,
         }
+        super().__init__(SERVICE, settings, clock, urls)
+        self.settings = settings
+        self.signs = IntegrationSigns(self.metrics)
+        self.reading = TenantDatabase(settings.database, SERVICE)
+        self.sequencing = CrossingDatabase(
+            settings.database_sequencer, f"{SERVICE}-sequencer", _SEQUENCER_CONNECTIONS, by_key=True
+        )
+        self.counting = CrossingDatabase(settings.database_sequencer, f"{SERVICE}-counting", 1)
         self.readings = PostgresReadings(self.reading, clock, self.ids)
-        self.denials, self.reads = Denials(clock), Denials(clock)
+        self.reads = Denials(clock)
         self.record_denials = RecordDenials(self.readings, self.denials, self.ids)
         self.record_reads = RecordReads(self.readings, self.reads, self.ids)
-        self.owners = {source: ServiceClient(url, source, signer) for source, url in urls.items()}
-        self.signed_in = SignedIn(self.owners["keys"], self.owners["identity"], self.redis, clock)
-        self.counted = {
-            source: ServiceClient(url, source, signer, timeout_seconds=COUNTING_SECONDS)
-            for source, url in urls.items()
-        }
-        self.counting = CrossingDatabase(settings.database_sequencer, f"{SERVICE}-counting", 1)
-        self.publisher = Publisher(
-            self.publishing,
-            self.redis,
-            SERVICE,
-            consumers=CONSUMERS[SERVICE],
-            clock=clock,
-            metrics=self.metrics,
-        )
-        key = LeasedKey(self._lease, clock)
         self.integrate = Integrate(
-            PostgresLedgers(self.sequencing), key, settings.log_origin, clock, self.signs
+            PostgresLedgers(self.sequencing),
+            self.leased_key("checkpoints"),
+            settings.log_origin,
+            clock,
+            self.signs,
         )
-
+        counted = self.clients(COUNTING_SECONDS)
         self.reconcile = Reconcile(
             {
-                **{source: peer_acts(source, client) for source, client in self.counted.items()},
+                **{source: peer_acts(source, client) for source, client in counted.items()},
                 SERVICE: SourceActs(SERVICE, lambda: count_acts(self.publishing, SERVICE, ACTS)),
             },
             PostgresBooks(self.counting),
@@ -129,48 +97,14 @@ class _World:
             clock,
         )
 
-    async def end_reads(self) -> None:
-        """Write the reads and denials of the running minute too, before the databases are let go."""
-        for record in (self.record_denials, self.record_reads):
-            try:
-                await record(everything=True)
-            except DomainError as error:
-                get_logger().warning("the last reads are not written", reason=type(error).__name__)
-
-    async def _lease(self) -> SigningKeyLease:
-        path = "/internal/signing-keys/checkpoints/lease"
-        return await self.owners["keys"].call(path, LeaseSigningKey(), SigningKeyLease)
-
     def projectors_of(self, source: str) -> list[Projector]:
         """Return what turns the facts of `source` into entries, side by side where there are many."""
         lanes = _LANES.get(source, 1)
-        return [self._projector_of(source, range(lane, PARTITIONS, lanes)) for lane in range(lanes)]
-
-    def _projector_of(self, source: str, parts: range) -> Projector:
-        if source == SERVICE:
-            gaps, reports = own_gaps(self.publishing, SERVICE), own_reports(self.publishing, SERVICE)
-        else:
-            gaps, reports = gaps_of(self.owners[source]), reports_to(self.owners[source])
-        return Projector(
-            SERVICE,
-            source,
-            schema=SERVICE,
-            database=self.sequencing,
-            redis=self.redis,
-            apply=fact_door(source, PostgresJournal, self.randomness, self.signs.sequenced),
-            fetch_gap=gaps,
-            report_cursors=reports,
-            clock=self.clock,
-            metrics=self.metrics,
-            parts=parts,
-            lane=Lane.FACTS,
-            pace=THRIFTY,
-        )
-
-    async def database_answers(self) -> bool:
-        """Say whether PostgreSQL answers."""
-        async with self.publishing.begin() as tx:
-            return await tx.fetch_one("SELECT part FROM audit.outbox_head LIMIT 1") is not None
+        door = fact_door(source, PostgresJournal, self.randomness, self.signs.sequenced)
+        return [
+            self.projector(source, self.sequencing, door, range(lane, PARTITIONS, lanes), Lane.FACTS, THRIFTY)
+            for lane in range(lanes)
+        ]
 
 
 def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
@@ -224,19 +158,12 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            for pool in (world.reading, world.sequencing, world.publishing, world.counting):
-                await pool.open()
-                stack.push_async_callback(pool.close)
-            stack.push_async_callback(world.redis.aclose)
-            for client in (*world.owners.values(), *world.counted.values()):
-                stack.push_async_callback(client.close)
-            stack.push_async_callback(world.end_reads)
-            await stack.enter_async_context(background)
-            background.keep(world.signed_in.run)
-            background.every(lambda: _READS_SECONDS, world.record_denials)
-            background.every(lambda: _READS_SECONDS, world.record_reads)
-            background.keep(world.publisher.run)
+        pools = (world.reading, world.sequencing, world.counting)
+        recording = (world.record_denials, world.record_reads)
+        last = [partial(record, everything=True) for record in recording]
+        async with world.standing(background, pools, last):
+            for record in recording:
+                background.every(lambda: _READS_SECONDS, record)
             background.keep(world.integrate.run)
             for source in (*world.owners, SERVICE):
                 for projector in world.projectors_of(source):

@@ -1,38 +1,24 @@
 """How the retention service is put together: its doors, its publisher, and what takes answers in."""
 
-import base64
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
-from redis.asyncio import Redis
 
-from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
 from libs.authz.authorizer import Authorizer
-from libs.contracts.internal import LeaseSigningKey, SigningKeyLease
-from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.disposition.presets import read_presets
-from libs.events.effects import Apply, one_by_one
+from libs.events.effects import one_by_one
 from libs.events.projector import Projector
-from libs.events.publisher import Publisher
 from libs.host.app import Lifespan, create_app
 from libs.host.approvals import approval_routes
 from libs.host.background import Background
-from libs.host.clients import ServiceClient
-from libs.host.leases import LeasedKey
+from libs.host.footing import Footing
 from libs.host.outbox import acts_routes, outbox_routes
-from libs.host.owners import gaps_of, reports_to
-from libs.host.signed_in import SignedIn
 from libs.kernel.clock import Clock, SystemClock
-from libs.kernel.denials import Denials
-from libs.kernel.errors import DomainError
-from libs.kernel.ids import SystemIds
-from libs.kernel.randomness import SystemRandomness
-from libs.telemetry.logs import get_logger
-from libs.telemetry.metrics import Metrics
 from services.retention.adapters.destroyed import MessagingDestroyed
 from services.retention.adapters.proofs import AuditProofs
 from services.retention.domain.certificates import STORES
@@ -62,20 +48,10 @@ _TELL_SECONDS: Final = 2.0
 """How often it is looked for denials whose minute is over."""
 
 
-class _World:
-    """What the process reaches: its database, Redis, its peers, and the sources of time and chance."""
+class _World(Footing):
+    """What the process reaches beside what every service stands on."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self.clock = clock
-        self.ids = SystemIds(clock, SystemRandomness())
-        self.metrics = Metrics(SERVICE)
-        self.database = TenantDatabase(settings.database, SERVICE)
-        self.publishing = CrossingDatabase(settings.database_publisher, f"{SERVICE}-publisher", by_key=True)
-        self.projecting = CrossingDatabase(settings.database_projector, f"{SERVICE}-projector", by_key=True)
-        self.redis = Redis.from_url(settings.redis.reveal())
-        seed = base64.b64decode(settings.service_key.reveal(), validate=True)
-        signer = ServiceTokenSigner(SERVICE, seed, clock, self.ids)
-        self.peers = ServiceTokenVerifier(SERVICE, settings.peer_keys, clock)
         urls = {
             "identity": settings.identity_url,
             "keys": settings.keys_url,
@@ -83,40 +59,21 @@ class _World:
             "ediscovery": settings.ediscovery_url,
             "audit": settings.audit_url,
         }
-        self.owners = {source: ServiceClient(url, source, signer) for source, url in urls.items()}
-        self.signed_in = SignedIn(self.owners["keys"], self.owners["identity"], self.redis, clock)
+        super().__init__(SERVICE, settings, clock, urls)
+        self.database = TenantDatabase(settings.database, SERVICE)
+        self.projecting = CrossingDatabase(settings.database_projector, f"{SERVICE}-projector", by_key=True)
         self.books = PostgresBooks(self.database, clock, self.ids)
         self.certificate_books = PostgresCertificateBooks(self.database, clock, self.ids)
         self.certify = Certify(
             PostgresDueCertificates(self.projecting),
             self.certificate_books,
             MessagingDestroyed(self.owners["messaging"]),
-            LeasedKey(self._lease, clock),
+            self.leased_key("certificates"),
             settings.instance,
             clock,
             self.ids,
         )
-        self.denials = Denials(clock)
         self.tell_denials = TellDenials(self.books, self.denials, self.ids)
-        self.publisher = Publisher(
-            self.publishing,
-            self.redis,
-            SERVICE,
-            consumers=CONSUMERS[SERVICE],
-            clock=clock,
-            metrics=self.metrics,
-        )
-
-    async def tell_the_rest(self) -> None:
-        """Write the denials of the running minute too, before the database is let go."""
-        try:
-            await self.tell_denials(everything=True)
-        except DomainError as error:
-            get_logger().warning("the last denials are not written", reason=type(error).__name__)
-
-    async def _lease(self) -> SigningKeyLease:
-        path = "/internal/signing-keys/certificates/lease"
-        return await self.owners["keys"].call(path, LeaseSigningKey(), SigningKeyLease)
 
     def projectors(self) -> list[Projector]:
         """Return what takes in the answers of executors, and what stores confirm."""
@@ -129,27 +86,7 @@ class _World:
             )
             for executor in EXECUTORS
         }
-        return [self._projector_of(source, door) for source, door in doors.items()]
-
-    def _projector_of(self, source: str, door: Apply) -> Projector:
-        owner = self.owners[source]
-        return Projector(
-            SERVICE,
-            source,
-            schema=SERVICE,
-            database=self.projecting,
-            redis=self.redis,
-            apply=one_by_one(door),
-            fetch_gap=gaps_of(owner),
-            report_cursors=reports_to(owner),
-            clock=self.clock,
-            metrics=self.metrics,
-        )
-
-    async def database_answers(self) -> bool:
-        """Say whether PostgreSQL answers."""
-        async with self.publishing.begin() as tx:
-            return await tx.fetch_one("SELECT part FROM retention.outbox_head LIMIT 1") is not None
+        return [self.projector(source, self.projecting, one_by_one(door)) for source, door in doors.items()]
 
 
 def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
@@ -213,17 +150,8 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            for pool in (world.database, world.publishing, world.projecting):
-                await pool.open()
-                stack.push_async_callback(pool.close)
-            stack.push_async_callback(world.redis.aclose)
-            for client in world.owners.values():
-                stack.push_async_callback(client.close)
-            stack.push_async_callback(world.tell_the_rest)
-            await stack.enter_async_context(background)
-            background.keep(world.signed_in.run)
-            background.keep(world.publisher.run)
+        pools = (world.database, world.projecting)
+        async with world.standing(background, pools, [partial(world.tell_denials, everything=True)]):
             for projector in world.projectors():
                 background.keep(projector.run)
             background.every(lambda: CERTIFY_SECONDS, world.certify)
