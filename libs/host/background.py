@@ -80,6 +80,6 @@ class Background:
         try:
             await work
         except DomainError as error:
-            self._log.warning("background work put off", reason=type(error).__name__)
+            self._log.warning("background work put off", reason=type(error).__name__, said=str(error))
         except Exception as error:  # noqa: BLE001 - told here, since nobody awaits it
             self._log.error("background work failed", exc_info=error)
