@@ -35,7 +35,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     index_folder: str = ""
     """Where tantivy keeps its files: clear words, so a folder that nobody else can read."""
     opensearch_url: str = ""
-    """Where OpenSearch answers."""
+    """Where OpenSearch answers, without a user: `https://host:9200`.
+
+    Beside `search = "tantivy"` it is a cluster that was searched before: what is taken away is taken away
+    there, too.
+    """
+    opensearch_user: str = ""
+    """Who eDiscovery is there; empty where nobody is asked."""
+    opensearch_password: Secret = Secret("")
+    """That user's password."""
+    opensearch_ca: str = ""
+    """A file with the certificates (PEM) that https is trusted by; empty for the usual ones."""
     productions_folder: str = ""
     """Where productions are made and kept: clear text, so a folder that nobody else can read."""
     instance: str = "muniment.local"
@@ -43,3 +53,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dek_cache_seconds: float = 300.0
     """How long a data key stays in memory, for its purpose and matter alone."""
     dek_cache_keys: int = 10_000
+
+    def __post_init__(self) -> None:
+        """Refuse what would search elsewhere than is meant, and an address that would show a password."""
+        if self.search == "opensearch" and not self.opensearch_url:
+            msg = "opensearch_url says where OpenSearch answers"
+            raise ValueError(msg)
+        if "@" in self.opensearch_url:
+            msg = "opensearch_url names no user; opensearch_user and opensearch_password do"
+            raise ValueError(msg)

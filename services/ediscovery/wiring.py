@@ -1,11 +1,11 @@
 """How eDiscovery is put together: it indexes what messaging commits, and answers those who search."""
 
 import base64
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from fastapi import APIRouter, FastAPI
 from redis.asyncio import Redis
@@ -42,6 +42,7 @@ from services.ediscovery.adapters.directory import IdentityDirectory
 from services.ediscovery.adapters.production_sources import ServiceSources
 from services.ediscovery.adapters.prometheus import IndexSigns
 from services.ediscovery.adapters.retry import RetryWaiting
+from services.ediscovery.adapters.tantivy import TantivyIndex
 from services.ediscovery.adapters.workshop import FolderWorkshop
 from services.ediscovery.edge.http import PREFIX, lag_routes
 from services.ediscovery.edge.matters import matter_routes
@@ -49,6 +50,7 @@ from services.ediscovery.edge.operator import operator_routes
 from services.ediscovery.edge.problems import PROBLEMS
 from services.ediscovery.edge.productions import production_routes
 from services.ediscovery.edge.stream import SOURCE, index_door
+from services.ediscovery.ports.engine import Engine
 from services.ediscovery.settings import Settings
 from services.ediscovery.store.acts import ACTS
 from services.ediscovery.store.books import PostgresBooks
@@ -59,6 +61,7 @@ from services.ediscovery.store.waiting import PostgresWaitingTenants
 from services.ediscovery.usecases.access import Access
 from services.ediscovery.usecases.current import CurrentIndex, Generations
 from services.ediscovery.usecases.denials import TellDenials
+from services.ediscovery.usecases.engine import WatchEngine
 from services.ediscovery.usecases.expunge import ExpungeDestroyed, Settling
 from services.ediscovery.usecases.index import IndexMessages
 from services.ediscovery.usecases.lag import MeasureLag
@@ -84,27 +87,53 @@ _PRODUCTION_SECONDS: Final = 1.0
 _PEER_SECONDS: Final = 60.0
 """How long a peer may take for a page of a production: these are large, and nobody waits for one."""
 _REBUILD_SECONDS: Final = 2.0
+_ENGINE_SECONDS: Final = 5.0
 
 
-def indexes_of(settings: Settings, correspondence: SealedCorrespondence) -> Generations:
-    """Return the indexes of the engine that the settings name; its module is loaded only then.
+class Searching(NamedTuple):
+    """The engine of the index, the indexes in it, and how to let go of it.
+
+    `former` are the places where an earlier engine may have left words: what is taken away is taken away
+    there, too.
+    """
+
+    engine: Engine
+    generations: Generations
+    former: Sequence[Generations]
+    close: Callable[[], None]
+
+
+def searching_by(settings: Settings, correspondence: SealedCorrespondence) -> Searching:
+    """Return the engine that the settings name; the module of OpenSearch is loaded where that is told of.
 
     Each generation has a place of its own, the first one that of the engine itself.
     """
-    if settings.search == "opensearch":
-        from opensearchpy import OpenSearch  # noqa: PLC0415 - only who uses the engine pays for its client
-
-        from services.ediscovery.adapters.opensearch import OpenSearchIndex  # noqa: PLC0415 - as above
-
-        client = OpenSearch(settings.opensearch_url, timeout=60)
-        return cache(
-            lambda number: OpenSearchIndex(client, prefix=f"muniment-g{number}" if number else "muniment")
-        )
-    from services.ediscovery.adapters.tantivy import TantivyIndex  # noqa: PLC0415 - as above
-
     folder = Path(settings.index_folder)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return cache(lambda number: TantivyIndex(folder / f"g{number}" if number else folder, correspondence))
+    in_folder = cache(
+        lambda number: TantivyIndex(folder / f"g{number}" if number else folder, correspondence)
+    )
+    if settings.search == "tantivy":
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not settings.opensearch_url:
+        return Searching(in_folder(0), in_folder, (), lambda: None)
+    from services.ediscovery.adapters.opensearch import (  # noqa: PLC0415 - only who uses it pays for it
+        OpenSearchIndex,
+        connected,
+    )
+
+    client = connected(
+        settings.opensearch_url,
+        settings.opensearch_user,
+        settings.opensearch_password,
+        settings.opensearch_ca,
+    )
+    in_cluster = cache(
+        lambda number: OpenSearchIndex(client, prefix=f"muniment-g{number}" if number else "muniment")
+    )
+    if settings.search == "tantivy":
+        return Searching(in_folder(0), in_folder, [in_cluster], client.close)
+    former = [in_folder] if settings.index_folder else []
+    return Searching(in_cluster(0), in_cluster, former, client.close)
 
 
 class _World:
@@ -144,14 +173,22 @@ class _World:
             max_age_seconds=settings.dek_cache_seconds,
             max_keys=settings.dek_cache_keys,
         )
-        self.generations = indexes_of(settings, self.correspondence)
+        self.searching = searching_by(settings, self.correspondence)
+        self.generations = self.searching.generations
         notes = PostgresNotes(self.database)
         self.index = CurrentIndex(self.generations, notes)
         self.rebuilds = PostgresRebuilds(self.projecting, clock, self.ids)
         signs = IndexSigns(self.metrics)
+        self.watch_engine = WatchEngine(self.searching.engine, signs)
         self.notice_lost = NoticeLostIndexes(self.generations, self.rebuilds, notes, signs, clock, self.ids)
         self.rebuild = RebuildIndexes(
-            self.generations, self.rebuilds, self.correspondence, self.correspondence, clock, self.ids
+            self.generations,
+            self.rebuilds,
+            self.correspondence,
+            self.correspondence,
+            clock,
+            self.ids,
+            self.searching.former,
         )
         self.books = PostgresBooks(self.database, clock, self.ids)
         self.denials = Denials(clock)
@@ -228,6 +265,10 @@ class _World:
         await self.notice_lost()
         await self.rebuild()
 
+    async def look_at_engine(self) -> None:
+        """Show whether the search engine answers."""
+        await self.watch_engine()
+
     async def measure_lag(self) -> None:
         """Measure the lag; when messaging is away, it is measured again soon."""
         try:
@@ -258,7 +299,9 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         prefix=PREFIX,
         routers=[
             *_routes_for_people(world),
-            operator_routes(world.peers, OrderRebuilds(world.rebuilds, world.clock, world.ids)),
+            operator_routes(
+                world.peers, OrderRebuilds(world.rebuilds, world.clock, world.ids), world.watch_engine
+            ),
             acts_routes(SERVICE, world.publishing, world.peers, ACTS),
             outbox_routes(SERVICE, world.publishing, world.peers),
         ],
@@ -328,6 +371,7 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
             stack.push_async_callback(world.redis.aclose)
             for client in (*world.owners.values(), *world.peers_of_productions.values()):
                 stack.push_async_callback(client.close)
+            stack.callback(world.searching.close)
             stack.push_async_callback(world.end_denials)
             await stack.enter_async_context(background)
             background.keep(world.publisher.run)
@@ -336,6 +380,7 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
             background.keep(world.holds.run)
             background.every(lambda: _DENIALS_SECONDS, world.tell_denials)
             background.every(lambda: _LAG_SECONDS, world.measure_lag)
+            background.every(lambda: _ENGINE_SECONDS, world.look_at_engine)
             background.every(lambda: _RETRY_SECONDS, world.retry)
             background.every(lambda: _EXPUNGE_SECONDS, world.expunge)
             background.every(lambda: _PRODUCTION_SECONDS, world.make_productions)

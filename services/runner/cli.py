@@ -78,26 +78,51 @@ Ca = Annotated[Path | None, typer.Option("--ca", help="The certificates (PEM) th
 Matter = Annotated[UUID, typer.Argument(help="The matter's id.")]
 Request = Annotated[UUID, typer.Argument(help="The request's id.")]
 Digest = Annotated[str, typer.Option("--digest", help="The hash that you saw: what will be done.")]
+Search = Annotated[
+    str | None,
+    typer.Option(
+        "--search",
+        metavar="ENGINE",
+        help="tantivy, or opensearch=URL of a cluster of yours; without it, that of before.",
+        show_default="tantivy",
+    ),
+]
+SearchUser = Annotated[str, typer.Option("--search-user", metavar="NAME", help="Who we are at OpenSearch.")]
+SearchPassword = Annotated[
+    Path | None, typer.Option("--search-password-file", help="A file with that user's password.")
+]
+SearchCa = Annotated[
+    Path | None, typer.Option("--search-ca", help="The certificates (PEM) that OpenSearch is trusted by.")
+]
 Out = Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")]
 
 
 @app.command()
-def up(
+def up(  # noqa: PLR0913 - each is an option
     data: Data,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="The port of the one origin, on 127.0.0.1; 0 takes any.")
     ] = 8080,
     gateways: Annotated[int, typer.Option(min=1, max=16, help="How many messaging gateways.")] = 2,
+    search: Search = None,
+    search_user: SearchUser = "",
+    search_password: SearchPassword = None,
+    search_ca: SearchCa = None,
     *,
+    search_gone: Annotated[
+        bool, typer.Option("--search-gone", help="The OpenSearch of before is no more, nor any word in it.")
+    ] = False,
     demo: Annotated[bool, typer.Option("--demo", help="Make the demo tenant with its sign-ins.")] = False,
     tls: Annotated[bool, typer.Option("--tls", help="Serve https with certificates of its own.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start the engines and all services, keep them running, stop them on Ctrl-C."""
+    from services.runner.search import SearchWish
     from services.runner.up import Wish
     from services.runner.up import up as bring_up
 
-    raise typer.Exit(bring_up(Wish(data.absolute(), port, gateways, tls, demo, as_json)))
+    wanted = SearchWish(search, search_user, search_password, search_ca, search_gone)
+    raise typer.Exit(bring_up(Wish(data.absolute(), port, gateways, tls, demo, as_json, wanted)))
 
 
 @app.command()
@@ -166,7 +191,7 @@ def doctor(
 
 
 @app.command()
-def demo(
+def demo(  # noqa: PLR0913, PLR0917 - each is an option
     data: Data,
     corpus: Annotated[
         Path | None, typer.Option(help="A corpus of messages; a small one is built in.")
@@ -180,13 +205,19 @@ def demo(
     keep: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where production and certificates are kept.")
     ] = Path("demonstrations"),
+    search: Search = None,
+    search_user: SearchUser = "",
+    search_password: SearchPassword = None,
+    search_ca: SearchCa = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Say a corpus live; import, hold, dispose of, search and produce another; count, and check off line."""
     from services.runner.demo.command import Wanted, run_demo
+    from services.runner.search import SearchWish
 
-    raise typer.Exit(run_demo(data.absolute(), Wanted(corpus, limit, archive, keep), as_json=as_json))
+    wanted = Wanted(corpus, limit, archive, keep, SearchWish(search, search_user, search_password, search_ca))
+    raise typer.Exit(run_demo(data.absolute(), wanted, as_json=as_json))
 
 
 @app.command()

@@ -4,6 +4,8 @@ import base64
 import json
 from collections.abc import Mapping
 
+import msgspec
+
 from infra.engines.folders import write_private
 from libs.authn.service_tokens import public_key_of
 from services.runner.deployment import Deployment
@@ -48,7 +50,7 @@ def settings_of(deployment: Deployment) -> dict[str, dict[str, Value]]:
             "holds_url": layout.address("holds"),
             "messaging_url": layout.address("messaging-relay"),
             "audit_url": layout.address("audit"),
-            "index_folder": str(layout.data / "search"),
+            **_search_of(deployment),
             "productions_folder": str(layout.data / "productions"),
             "instance": INSTANCE,
         },
@@ -113,6 +115,18 @@ def toml_of(tables: Mapping[str, Mapping[str, Value]]) -> str:
     for name, table in tables.items():
         lines += [f"[{name}]", *(f"{key} = {_value(value)}" for key, value in table.items()), ""]
     return "\n".join(lines)
+
+
+def _search_of(deployment: Deployment) -> dict[str, Value]:
+    """Return what eDiscovery is told of engines: the one of before, too, so that no word stays there."""
+    searching = deployment.kept.searching
+    told: dict[str, Value] = {
+        "search": searching.engine,
+        "index_folder": str(deployment.layout.data / "search"),
+    }
+    if (cluster := searching.cluster) is not None:
+        told |= {f"opensearch_{name}": value for name, value in msgspec.to_builtins(cluster).items()}
+    return told
 
 
 def _value(value: Value) -> str:

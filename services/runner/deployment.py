@@ -2,11 +2,11 @@
 
 DATA/                    0700; everything below is readable by its owner alone
   lock                   held while an `up` runs
-  kept.json              passwords, seeds and ports, made at the first start
+  kept.json              passwords, seeds and ports, made at the first start, and the search engine
   settings.toml          the settings of every service
   operator.seed          signs the runner's own calls to internal routes
   postgres/ keys-postgres/ valkey/ openbao/ caddy/
-  search/                the index of all words, in clear
+  search/                the index of all words, in clear, where tantivy keeps it
   log/                   one log for each process
   run/                   pids, the start page, deployment.json while it runs
 """
@@ -32,6 +32,7 @@ from infra.engines.valkey import ValkeyServer
 from libs.kernel.randomness import Randomness
 from libs.kernel.secrets import Secret
 from services.runner.errors import AlreadyRunning, NotRunning, RunnerError
+from services.runner.search import AS_BEFORE, Searching, SearchWish, searching_of
 
 SERVICES = ("audit", "ediscovery", "holds", "identity", "keys", "messaging", "retention")
 PROCESSES = ("keys", "identity", "holds", "retention", "messaging-relay", "ediscovery", "audit")
@@ -64,6 +65,7 @@ class Kept(msgspec.Struct):
     vault_role_id: str = ""
     vault_secret_id: str = ""
     vault_ports: tuple[int, int] = (0, 0)
+    searching: Searching = Searching()
 
 
 @dataclass(frozen=True)
@@ -197,9 +199,19 @@ def layout_of(data: Path) -> Layout:
     )
 
 
-def prepared(layout: Layout, plan: Plan, roles: Iterable[str], randomness: Randomness) -> Deployment:
-    """Return the deployment in `layout`, with every secret that it lacks made and kept."""
+def prepared(
+    layout: Layout,
+    plan: Plan,
+    roles: Iterable[str],
+    randomness: Randomness,
+    search: SearchWish = AS_BEFORE,
+) -> Deployment:
+    """Return the deployment in `layout`, with every secret that it lacks made and kept.
+
+    What is searched by is kept, too: an engine that was named once is meant at the next start.
+    """
     kept = _read_kept(layout.kept)
+    kept.searching = searching_of(search, kept.searching)
     for role in roles:
         kept.passwords.setdefault(role, _text_secret(randomness))
     for name in (*SERVICES, OPERATOR):
@@ -246,6 +258,7 @@ def publish(deployment: Deployment, processes: Mapping[str, int]) -> dict[str, A
         "databases": {name: deployment.admin_dsn(name).reveal() for name in SERVICES},
         "valkey": engines.valkey.url().reveal(),
         "openbao": engines.openbao.address,
+        "searching": msgspec.to_builtins(deployment.kept.searching),
         "processes": dict(processes),
     }
     write_private(layout.facts, json.dumps(facts, indent=1).encode())

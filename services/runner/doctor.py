@@ -5,15 +5,17 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infra.engines import caddy, kernel, openbao, postgres, valkey
 from infra.engines.errors import EngineError
 from services.runner.children import is_ready
 from services.runner.deployment import facts_file, locked, read_facts, why_not_free
-from services.runner.errors import AlreadyRunning
+from services.runner.errors import AlreadyRunning, RunnerError
+from services.runner.peers import engine_state
 
 _OLDEST_PYTHON = (3, 11)
 _LEAST_DISK = 1 << 30
@@ -136,6 +138,21 @@ def _processes(data: Path) -> Iterator[Finding]:
         yield Finding(
             f"{name} ready", ok=ready, detail="says so" if ready else f"does not: see {data / 'log'}"
         )
+    yield _search(facts)
+
+
+def _search(facts: Mapping[str, Any]) -> Finding:
+    """Ask eDiscovery, which has the password and the certificates, how it finds its engine."""
+    try:
+        state = engine_state(facts)
+    except RunnerError as error:
+        return Finding("search engine", ok=False, detail=str(error))
+    if state.answers:
+        return Finding("search engine", ok=True, detail=state.said)
+    cluster = facts["searching"]["cluster"]
+    place = "" if cluster is None else f" at {cluster['url']}"
+    waits = "nothing is found meanwhile, and the index goes on when it is back"
+    return Finding("search engine", ok=False, detail=f"does not answer{place} ({state.said}): {waits}")
 
 
 def _current_pid(data: Path, name: str, pid: int) -> int | None:

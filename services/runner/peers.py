@@ -5,7 +5,7 @@ import http.client
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from libs.authn.service_tokens import ServiceTokenSigner
 from libs.kernel.clock import SystemClock
@@ -17,6 +17,8 @@ from services.runner.errors import RunnerError
 
 _FIRST_ERROR_STATUS = 400
 _ANSWER_SECONDS = 10.0
+_ENGINE_SECONDS = 30.0
+"""More than eDiscovery waits for its search engine."""
 
 
 class Operator:
@@ -50,6 +52,20 @@ class Operator:
         sent = None if body is None else json.dumps(body)
         content = _asked(self._facts, service, method, path, sent, headers, timeout)
         return json.loads(content) if content else {}
+
+
+class EngineState(NamedTuple):
+    """Whether the search engine answers, and what it says of itself or why it does not."""
+
+    answers: bool
+    said: str
+
+
+def engine_state(facts: Mapping[str, Any]) -> EngineState:
+    """Return how eDiscovery finds its search engine. Raises RunnerError when eDiscovery does not say."""
+    path = "/internal/index/engine"
+    answer = Operator(facts).call("GET", path, service="ediscovery", timeout=_ENGINE_SECONDS)
+    return EngineState(answer["answers"], answer["said"])
 
 
 def trusted_keys(facts: Mapping[str, Any]) -> bytes:

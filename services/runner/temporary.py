@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,12 +27,13 @@ def temporary_folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def running(data: Path) -> Iterator[Mapping[str, Any]]:
+def running(data: Path, options: Sequence[str] = ()) -> Iterator[Mapping[str, Any]]:
     """Bring a deployment up in `data`, give its facts once it is ready, and stop it at the end.
 
-    Raises RunnerError when it does not come up.
+    `options` are more of those of `muniment up`. Raises RunnerError when it does not come up.
     """
     command = [sys.executable, "-m", "services.runner", "up", "--data", str(data), "--port", "0", "--json"]
+    command += options
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said)
         try:

@@ -39,6 +39,8 @@ from services.runner.deployment import (
 from services.runner.errors import RunnerError
 from services.runner.journal import Journal
 from services.runner.page import write_page
+from services.runner.peers import engine_state
+from services.runner.search import AS_BEFORE, SearchWish
 from services.runner.serve import overrides_of, serve
 from services.runner.supervise import StopSignals, Supervisor
 
@@ -55,6 +57,7 @@ class Wish:
     tls: bool = False
     demo: bool = False
     as_json: bool = False
+    search: SearchWish = AS_BEFORE
 
 
 def up(wish: Wish) -> int:
@@ -93,7 +96,7 @@ def _prepared(layout: Layout, wish: Wish) -> Deployment:
     plan = Plan(_usable_port(wish.port), wish.gateways, wish.tls)
     crossing = read_crossing_roles()
     roles = [role for service in SERVICES for role in roles_of(service, crossing)]
-    return prepared(layout, plan, roles, SystemRandomness())
+    return prepared(layout, plan, roles, SystemRandomness(), wish.search)
 
 
 class _Run:
@@ -130,6 +133,7 @@ class _Run:
             *(self._timed(child.name, self._supervisor.starting(child)) for child in self._services)
         )
         self.publish()
+        self._look_at_search()
         if self._wish.demo:
             yield from self._timed("demo tenant", self._showcase())
 
@@ -155,6 +159,13 @@ class _Run:
         for sign_in in self.sign_ins:
             print("  {role:<16} {tenant} / {user_name:<24} {password}".format(**sign_in))
         print(flush=True)
+
+    def _look_at_search(self) -> None:
+        """Say so when the search engine does not answer: everything else runs, and the index waits for it."""
+        with contextlib.suppress(RunnerError):  # who died in this moment is told of elsewhere
+            state = engine_state(self.facts)
+            if not state.answers:
+                self._journal.say(f"The search engine does not answer ({state.said}); the index waits for it")
 
     def waves(self) -> tuple[tuple[Engine, ...], ...]:
         """Return what stops after what: first who takes requests, then who answers them, then who keeps."""

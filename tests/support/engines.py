@@ -11,7 +11,7 @@ import time
 import tomllib
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from libs.kernel.secrets import Secret
 from tests.support.keeper import Server, free_port, other_redis, provisioned, server_of
 
 ROOT = Path(__file__).parents[2]
-_READY_SECONDS = 60
+_READY_SECONDS = 180
 _POLICY = ROOT / "policies" / "database" / "cross_tenant_roles.toml"
 
 
@@ -79,14 +79,7 @@ class Engines:
     @property
     def opensearch(self) -> OpenSearchServer:
         """Return the shared OpenSearch; the test is skipped, with the reason, where there is none."""
-        folder = provisioned()
-        if folder is None:
-            pytest.skip("OpenSearch comes from `make engines`: `make test-engines` runs this")
-        try:
-            installation(folder)
-        except EngineNotProvisioned as error:
-            missing = folder / "opensearch" / "missing"
-            pytest.skip(missing.read_text("utf-8").strip() if missing.exists() else str(error))
+        opensearch_program()
         server = self._started("opensearch")
         assert isinstance(server, OpenSearchServer)
         return server
@@ -164,6 +157,18 @@ class Engines:
             time.sleep(0.02)
 
 
+def opensearch_program() -> Path:
+    """Return where OpenSearch is installed; the test is skipped, with the reason, where it is not."""
+    folder = provisioned()
+    if folder is None:
+        pytest.skip("OpenSearch comes from `make engines`: `make test-engines` runs this")
+    try:
+        return installation(folder)
+    except EngineNotProvisioned as error:
+        missing = folder / "opensearch" / "missing"
+        pytest.skip(missing.read_text("utf-8").strip() if missing.exists() else str(error))
+
+
 def roles_of(service: str) -> tuple[str, ...]:
     """Return the database roles of `service`: its own three and those that cross tenants."""
     own = (f"{service}_owner", f"{service}_app", f"{service}_publisher")
@@ -185,10 +190,11 @@ def engines() -> Engines:
 def _forget_ended_runs(parent: Path) -> None:
     for folder in parent.glob("muniment-tests-*-*"):
         pid, started = folder.name.removeprefix("muniment-tests-").split("-")
-        if str(kernel.find_start_time(int(pid))) == started or folder.stat().st_uid != os.geteuid():
-            continue
-        if not any(daemon.find_remembered(record) for record in folder.glob("*/record")):
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another run forgets it in this moment
+            if str(kernel.find_start_time(int(pid))) == started or folder.stat().st_uid != os.geteuid():
+                continue
+            if not any(daemon.find_remembered(record) for record in folder.glob("*/record")):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -11,13 +11,18 @@ deleted document, and does it again until there is none.
 """
 
 import asyncio
+import logging
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
+import msgspec
 from opensearchpy import NotFoundError, OpenSearch, OpenSearchException, RequestError, TransportError
 
 from libs.kernel.ids import ConversationId, MessageId, PrincipalId, TenantId
+from libs.kernel.secrets import Secret
 from services.ediscovery.domain.documents import (
     Change,
     Cursor,
@@ -54,13 +59,18 @@ from services.ediscovery.ports.index import MOST_HITS
 _MOST_IDS = 60_000
 """Ids in one clause; OpenSearch refuses more than 65,536."""
 _BATCH = 5_000
+_PORTION = 8 << 20
+"""Bytes of one bulk; OpenSearch refuses more than 100 MiB."""
 _MOST_CURSORS = 1000
+_MOST_NAMED = 20
+"""Indexes that are named one by one: an address has 4,096 characters at most."""
 _PAUSE_SECONDS = 1.0
 _TERMS = 5_000
 """Terms that one page of the dictionary holds."""
 _STATUS_CONFLICT, _STATUS_MISSING, _FIRST_ERROR_STATUS = 409, 404, 400
 _ID_FIELDS = {"from": "sender", "in": "conversation", "participant": "participants"}
 _SEARCHED = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+_NAMES = {"filter_path": "*.settings.index.uuid"}
 _MONTH = {
     "settings": {
         "number_of_shards": 1,
@@ -71,15 +81,15 @@ _MONTH = {
     },
     "mappings": {
         "dynamic": "strict",
-        "_source": {"excludes": ["tokens"]},
+        "_source": {"excludes": ["tokens", "participants"]},
         "properties": {
             # Tokens come pre-split, with a space between; fielddata is read by `terms` alone.
             "tokens": {"type": "text", "analyzer": "whitespace", "norms": False, "fielddata": True},
             "conversation": {"type": "keyword"},
             "seq": {"type": "long"},
             "message": {"type": "keyword", "index": False, "doc_values": False},
-            "sender": {"type": "keyword"},
-            "participants": {"type": "keyword"},
+            "sender": {"type": "keyword", "doc_values": False},
+            "participants": {"type": "keyword", "doc_values": False},
             "sent_at": {"type": "long"},
         },
     },
@@ -89,8 +99,32 @@ _CURSORS = {
     "mappings": {"dynamic": "strict", "properties": {"position": {"type": "long"}}},
 }
 
+_ANSWER_SECONDS = 60
+_SOON_SECONDS = 5
+_CONNECTIONS = 32
+"""Connections that are kept, as many as there are threads to use them."""
+_NO_CONTENT = re.compile(r"[a-z_]{1,60}")
+"""What OpenSearch calls its errors; whatever else stands in an answer is repeated nowhere."""
+
 _Asked = ParamSpec("_Asked")
 _Answer = TypeVar("_Answer")
+
+
+def connected(url: str, user: str = "", password: Secret | None = None, ca: str = "") -> OpenSearch:
+    """Return a client of a cluster, which connects when it is used.
+
+    It is as silent as it can be: it would write a line with an address for each request, and for each
+    document that is not there.
+    """
+    logging.getLogger("opensearch").setLevel(logging.CRITICAL)
+    named = (user, "" if password is None else password.reveal()) if user else None
+    return OpenSearch(
+        url,
+        http_auth=named,
+        ca_certs=ca or None,
+        timeout=_ANSWER_SECONDS,
+        pool_maxsize=_CONNECTIONS,
+    )
 
 
 class OpenSearchIndex:
@@ -166,6 +200,10 @@ class OpenSearchIndex:
         """Delete the tenant's indexes."""
         await _answered(self._drop, tenant)
 
+    async def state(self) -> str:
+        """Return what answers, and how well. Raises IndexUnavailable when it does not answer soon."""
+        return await _answered(self._state)
+
     def _apply(self, tenant: TenantId, changes: Sequence[Change], cursor: Cursor) -> None:
         known = self._cursor(tenant, cursor.stream)
         if cursor.position <= known:
@@ -173,24 +211,25 @@ class OpenSearchIndex:
         last = {_key_of(one): one for one in changes if one.position > known}
         puts = [one for one in last.values() if isinstance(one, Put)]
         gone = {key: one.position for key, one in last.items() if not isinstance(one, Put)}
-        actions = self._put(tenant, [(one.document, one.position) for one in puts])
-        actions += [{"delete": _action(index, key, gone[key])} for index, key in self._where(tenant, gone)]
-        self._bulk(tenant, actions)
+        goes = [_line({"delete": _action(where, key, gone[key])}) for where, key in self._where(tenant, gone)]
+        self._bulk(tenant, chain(self._put(tenant, [(one.document, one.position) for one in puts]), goes))
         self._note(tenant, cursor)
 
     def _fill(self, tenant: TenantId, documents: Sequence[Document], cursor: Cursor) -> None:
         self._bulk(tenant, self._put(tenant, [(document, 0) for document in documents]))
         self._note(tenant, cursor)
 
-    def _put(self, tenant: TenantId, versions: Sequence[tuple[Document, int]]) -> list[dict[str, Any]]:
+    def _put(self, tenant: TenantId, versions: Sequence[tuple[Document, int]]) -> Iterator[bytes]:
         """Return the actions that put documents, each at its version, into months that are there."""
         for index in sorted({self._index_of(tenant, document) for document, _ in versions}):
             self._make(index, _MONTH)
-        actions: list[dict[str, Any]] = []
+        participants: dict[frozenset[PrincipalId], msgspec.Raw] = {}
         for document, version in versions:
-            index = self._index_of(tenant, document)
-            actions += [{"index": _action(index, document.key, version)}, _stored(document)]
-        return actions
+            index, people = self._index_of(tenant, document), document.participants
+            if people not in participants:
+                participants[people] = msgspec.Raw(msgspec.json.encode(sorted(map(str, people))))
+            stored = _stored(document, participants[people])
+            yield _line({"index": _action(index, document.key, version)}) + _line(stored)
 
     def _note(self, tenant: TenantId, cursor: Cursor) -> None:
         self._make(self._cursors_of(tenant), _CURSORS)
@@ -203,8 +242,7 @@ class OpenSearchIndex:
 
     def _reached(self, tenant: TenantId) -> Reached:
         months = self._months_of(tenant)
-        listed = self._client.indices.get(index=months, params=_SEARCHED)
-        periods = frozenset(name.removeprefix(months.removesuffix("*")) for name in listed)
+        periods = frozenset(name.removeprefix(months.removesuffix("*")) for name in self._named(months))
         index = self._cursors_of(tenant)
         if not self._client.indices.exists(index=index):
             return Reached({}, periods)
@@ -241,7 +279,7 @@ class OpenSearchIndex:
     def _delete(self, tenant: TenantId, keys: Collection[DocumentKey]) -> None:
         for some in _batches(keys, _BATCH):
             found = self._where(tenant, some)
-            self._bulk(tenant, [{"delete": _action(index, key)} for index, key in found])
+            self._bulk(tenant, [_line({"delete": _action(index, key)}) for index, key in found])
 
     def _with_deletions(self, tenant: TenantId) -> list[str]:
         """Return the indexes of which a segment, on any copy of a shard, holds deleted documents."""
@@ -271,8 +309,8 @@ class OpenSearchIndex:
 
     def _with_residue(self, tenant: TenantId) -> list[str]:
         """Return the indexes whose dictionary has a term that stands in no document."""
-        listed = self._client.indices.get(index=self._months_of(tenant), params=_SEARCHED)
-        return [index for index in sorted(listed) if not all(self._standing_of_terms(index).values())]
+        months = self._named(self._months_of(tenant))
+        return [index for index in months if not all(self._standing_of_terms(index).values())]
 
     def _standing_of_terms(self, index: str) -> dict[str, int]:
         """Return the dictionary: each term with the number of documents in which it stands."""
@@ -300,10 +338,16 @@ class OpenSearchIndex:
 
     def _drop(self, tenant: TenantId) -> None:
         """Delete by name what there is, of other versions of the tokenizer, too."""
-        for index in sorted(
-            self._client.indices.get(index=f"{self._prefix}-{tenant.hex}-*", params=_SEARCHED)
-        ):
+        for index in self._named(f"{self._prefix}-{tenant.hex}-*"):
             self._client.indices.delete(index=index, params={"ignore_unavailable": "true"})
+
+    def _state(self) -> str:
+        soon = {"request_timeout": _SOON_SECONDS}
+        version = self._client.info(params=soon)["version"]["number"]
+        health = self._client.cluster.health(index=f"{self._prefix}*", params=soon)["status"]
+        if health == "red":
+            raise IndexUnavailable("shards are missing")
+        return f"OpenSearch {version}, {health}"
 
     def _where(self, tenant: TenantId, keys: Collection[DocumentKey]) -> list[tuple[str, DocumentKey]]:
         """Return the index in which each of these documents stands."""
@@ -319,16 +363,18 @@ class OpenSearchIndex:
             found += [(one["_index"], named[one["_id"]]) for one in answer["hits"]["hits"]]
         return found
 
-    def _bulk(self, tenant: TenantId, actions: list[dict[str, Any]]) -> None:
-        """Do it all and refresh; what the index knows already, or knows no more, is no error."""
-        if not actions:
-            return
-        answer = self._client.bulk(body=actions)
-        for item in answer["items"]:
-            status = next(iter(item.values()))["status"]
-            if status >= _FIRST_ERROR_STATUS and status not in (_STATUS_CONFLICT, _STATUS_MISSING):
-                raise IndexUnavailable(f"a change was answered with {status}")
-        _check_whole(self._client.indices.refresh(index=self._months_of(tenant), params=_SEARCHED))
+    def _bulk(self, tenant: TenantId, actions: Iterable[bytes]) -> None:
+        """Do it all and refresh; what the index knows already, or should delete and has not, is no error."""
+        touched: set[str] = set()
+        for portion in _portions(actions, _PORTION):
+            for item in self._client.bulk(body=portion)["items"]:
+                ((kind, done),) = item.items()
+                _check_done(kind, done["status"])
+                touched.add(done["_index"])
+        if touched:
+            few = len(touched) <= _MOST_NAMED
+            named = ",".join(sorted(touched)) if few else self._months_of(tenant)
+            _check_whole(self._client.indices.refresh(index=named, params=_SEARCHED))
 
     def _index_of(self, tenant: TenantId, document: Document) -> str:
         return f"{self._prefix}-{tenant.hex}-v{VERSION}-{period_of(document.sent_at)}"
@@ -338,6 +384,11 @@ class OpenSearchIndex:
 
     def _cursors_of(self, tenant: TenantId) -> str:
         return f"{self._prefix}-{tenant.hex}-cursors-v{VERSION}"
+
+    def _named(self, pattern: str) -> list[str]:
+        """Return the names of the indexes that there are, and nothing else that is known of them."""
+        listed = self._client.indices.get(index=pattern, params={**_SEARCHED, **_NAMES})
+        return sorted(listed)
 
     def _make(self, index: str, body: Mapping[str, Any]) -> None:
         if self._client.indices.exists(index=index):
@@ -356,14 +407,28 @@ async def _answered(
     try:
         return await asyncio.to_thread(ask, *arguments, **named)
     except OpenSearchException as error:
-        reason = error.error if isinstance(error, TransportError) else type(error).__name__
-        raise IndexUnavailable(str(reason)) from error
+        raise IndexUnavailable(_reason_of(error)) from error
+
+
+def _reason_of(error: OpenSearchException) -> str:
+    """Return what went wrong without anything that was sent: a proxy's answer may repeat it."""
+    if isinstance(error, TransportError) and _NO_CONTENT.fullmatch(str(error.error)):
+        return str(error.error)
+    status = error.status_code if isinstance(error, TransportError) else None
+    return f"{type(error).__name__} {status}" if isinstance(status, int) else type(error).__name__
 
 
 def _check_whole(answer: Mapping[str, Any]) -> None:
     """See that every shard answered, in time: a part of the hits would be taken for all of them."""
     if answer.get("timed_out") or answer["_shards"]["failed"]:
         raise IndexUnavailable("not every shard answered")
+
+
+def _check_done(kind: str, status: int) -> None:
+    """See that a change was made, or was before: a version that is known, or no document to delete."""
+    known = status == _STATUS_CONFLICT or (kind == "delete" and status == _STATUS_MISSING)
+    if status >= _FIRST_ERROR_STATUS and not known:
+        raise IndexUnavailable(f"a change was answered with {status}")
 
 
 def _compiled(query: Query) -> dict[str, Any]:  # noqa: C901, PLR0911 - one answer for each kind of query
@@ -395,14 +460,14 @@ def _compiled(query: Query) -> dict[str, Any]:  # noqa: C901, PLR0911 - one answ
             raise TypeError("a query is resolved before it is evaluated")
 
 
-def _stored(document: Document) -> dict[str, Any]:
+def _stored(document: Document, participants: msgspec.Raw) -> dict[str, Any]:
     return {
         "tokens": " ".join(document.tokens),
         "conversation": str(document.key.conversation),
         "seq": document.key.seq,
         "message": str(document.message),
         "sender": None if document.sender is None else str(document.sender),
-        "participants": sorted(map(str, document.participants)),
+        "participants": participants,
         "sent_at": microseconds_of(document.sent_at),
     }
 
@@ -420,6 +485,24 @@ def _hit_of(stored: Mapping[str, Any]) -> Hit:
 def _action(index: str, key: DocumentKey, position: int | None = None) -> dict[str, Any]:
     named: dict[str, Any] = {"_index": index, "_id": _id_of(key)}
     return named if position is None else {**named, "version": position, "version_type": "external_gte"}
+
+
+def _line(value: Mapping[str, Any]) -> bytes:
+    return msgspec.json.encode(value) + b"\n"
+
+
+def _portions(lines: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Join lines to bodies of about `size` bytes."""
+    portion: list[bytes] = []
+    held = 0
+    for line in lines:
+        portion.append(line)
+        held += len(line)
+        if held >= size:
+            yield b"".join(portion)
+            portion, held = [], 0
+    if portion:
+        yield b"".join(portion)
 
 
 def _key_of(change: Change) -> DocumentKey:

@@ -24,6 +24,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, Self, TypeVar
 from uuid import UUID
@@ -180,6 +181,15 @@ class TantivyIndex:
         async with self._writing[tenant]:
             self._tenants.pop(tenant, None)
             await _answered(shutil.rmtree, self._folder / str(tenant), ignore_errors=True)
+
+    async def state(self) -> str:
+        """Return that it is there. Raises IndexUnavailable when its folder cannot be written to."""
+        return await _answered(self._state)
+
+    def _state(self) -> str:
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise IndexUnavailable("its folder cannot be written to")
+        return f"tantivy {version('tantivy')}"
 
     def _of(self, tenant: TenantId) -> "_Tenant":
         if tenant not in self._tenants:

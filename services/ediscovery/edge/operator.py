@@ -1,4 +1,4 @@
-"""The operator's routes: make indexes anew, and see how far they are."""
+"""The operator's routes: make indexes anew, see how far they are, and whether the engine answers."""
 
 from typing import Annotated, Final
 from uuid import UUID
@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from libs.host.auth import PeerVerifier, require_service
 from libs.kernel.ids import TenantId
 from services.ediscovery.ports.rebuilds import Rebuild
+from services.ediscovery.usecases.engine import WatchEngine
 from services.ediscovery.usecases.rebuild import OrderRebuilds
 
 OPERATOR: Final = "operator"
@@ -43,16 +44,28 @@ class RebuildsAnswer(BaseModel):
     rebuilds: list[RebuildAnswer]
 
 
-def operator_routes(verifier: PeerVerifier, order: OrderRebuilds) -> APIRouter:
+class EngineAnswer(BaseModel):
+    """Whether the search engine answers, and what it says of itself or why it does not."""
+
+    answers: bool
+    said: str
+
+
+def operator_routes(verifier: PeerVerifier, order: OrderRebuilds, watch: WatchEngine) -> APIRouter:
     """Return the routes for the operator alone."""
     operator = [Depends(require_service(verifier, [OPERATOR]))]
-    router = APIRouter(prefix="/internal/index/rebuilds", include_in_schema=False, dependencies=operator)
+    router = APIRouter(prefix="/internal/index", include_in_schema=False, dependencies=operator)
 
-    @router.post("", status_code=202)
+    @router.get("/engine")
+    async def engine() -> EngineAnswer:
+        state = await watch()
+        return EngineAnswer(answers=state.answers, said=state.said)
+
+    @router.post("/rebuilds", status_code=202)
     async def rebuild(wanted: WantedRebuilds) -> RebuildsAnswer:
         return _answer_of(await order(list(map(TenantId, wanted.tenants))))
 
-    @router.get("")
+    @router.get("/rebuilds")
     async def progress(tenant: Annotated[Tenants, Query()]) -> RebuildsAnswer:
         return _answer_of(await order.progress(list(map(TenantId, tenant))))
 

@@ -88,7 +88,11 @@ class BacklogWithRebuilds:
 
 @dataclass(frozen=True, slots=True)
 class RebuildIndexes:
-    """Goes through the log page by page; what was cut off goes on where it was."""
+    """Goes through the log page by page; what was cut off goes on where it was.
+
+    What was replaced is taken away in the places of `former` engines, too: an operator who takes another
+    engine has every index lost, and so made anew, and no word stays behind where it was.
+    """
 
     generations: Generations
     rebuilds: Rebuilds
@@ -96,12 +100,13 @@ class RebuildIndexes:
     correspondence: Correspondence
     clock: Clock
     ids: Ids
+    former: Sequence[Generations] = ()
 
     async def __call__(self) -> None:
         """Do what is under way. Raises the last of the errors that kept something from being done."""
         trouble: DomainError | None = None
         for tenant, generation in await self.rebuilds.leftovers():
-            await self.generations(generation).drop(tenant)
+            await self._drop(tenant, generation)
             await self.rebuilds.forget_leftover(tenant)
         for rebuild in await self.rebuilds.under_way():
             try:
@@ -119,7 +124,7 @@ class RebuildIndexes:
         reached = await index.reached(tenant)
         if reached.cursors.get(PROGRESS, 0) != rebuild.done or not rebuild.periods <= reached.periods:
             # cut off between the index and its note, or lost in turn: what it lacks cannot be told
-            await index.drop(tenant)
+            await self._drop(tenant, rebuild.generation)
             return await self._advanced(
                 rebuild._replace(done=0, conversation=None, seq=0, periods=frozenset())
             )
@@ -162,6 +167,10 @@ class RebuildIndexes:
             act, now = self.ids.uuid7(), self.clock.now()
             await swap.end(act, reached.periods, now)
             await swap.publish([fact_of_rebuilt(act, rebuild.act, now)])
+
+    async def _drop(self, tenant: TenantId, generation: int) -> None:
+        for place in (self.generations, *self.former):
+            await place(generation).drop(tenant)
 
     async def _again(self, index: SearchIndex, rebuild: Rebuild, keys: Sequence[DocumentKey]) -> None:
         """Have in the index what the log has of these messages now, and no word of what it has no more."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from libs.client.errors import ClientError
 from libs.kernel.clock import SystemClock
 from libs.kernel.ids import SystemIds
 from libs.kernel.randomness import SystemRandomness
-from services.runner.demo.indexed import settled_index
+from services.runner.demo.indexed import index_of, settled_index
 from services.runner.demo.officials import (
     OFFICER,
     OFFICIALS,
@@ -27,7 +26,6 @@ from services.runner.demo.people import Tenant, make_tenant, provision
 from services.runner.errors import RunnerError
 from services.runner.peers import Operator
 
-_INDEX_FOLDER: Final = "search"
 _POLL_SECONDS: Final = 0.05
 
 
@@ -57,8 +55,7 @@ async def office_of(facts: Mapping[str, Any]) -> AsyncIterator[Office]:
 
 async def until_indexed(office: Office, messages: int) -> None:
     """Wait until the index holds so many messages. Raises RunnerError when it does not come to that."""
-    folder = Path(office.facts["data"]) / _INDEX_FOLDER
-    found = await settled_index(folder, office.tenant.tenant, messages)
+    found = await settled_index(index_of(office.facts), office.tenant.tenant, messages)
     if found != messages:
         raise RunnerError(f"{messages} messages were imported, and {found} are in the index")
 

@@ -21,7 +21,8 @@ from services.runner.demo.script import Script, read_script
 from services.runner.demo.steps import Report
 from services.runner.demo.table import print_outcome
 from services.runner.deployment import read_facts
-from services.runner.errors import NotRunning
+from services.runner.errors import NotRunning, RunnerError
+from services.runner.search import AS_BEFORE, SearchWish
 from services.runner.temporary import running, temporary_folder
 
 _WORDS = {
@@ -58,6 +59,7 @@ class Wanted(msgspec.Struct, frozen=True):
     limit: int | None = None
     archive: Path | None = None
     keep: Path = KEPT
+    search: SearchWish = AS_BEFORE
 
 
 def run_demo(data: Path, wanted: Wanted, *, as_json: bool) -> int:
@@ -66,7 +68,7 @@ def run_demo(data: Path, wanted: Wanted, *, as_json: bool) -> int:
     Standard output carries the JSON or the table alone; progress and sentences go to standard error.
     """
     script = read_script(wanted.corpus, wanted.limit)
-    with temporary_folder() as folder, _deployment(data) as facts:
+    with temporary_folder() as folder, _deployment(data, wanted.search) as facts:
         archive = _archive(script, wanted, folder)
         outcome = _performed(script, archive, facts, wanted.keep.absolute())
     if as_json:
@@ -88,13 +90,21 @@ def _archive(script: Script, wanted: Wanted, folder: Path) -> Archive | None:
 
 
 @contextlib.contextmanager
-def _deployment(data: Path) -> Iterator[Mapping[str, Any]]:
-    """Give the facts of the deployment that runs on `data`, or of one for the moment."""
+def _deployment(data: Path, search: SearchWish) -> Iterator[Mapping[str, Any]]:
+    """Give the facts of the deployment that runs on `data`, or of one for the moment.
+
+    Raises RunnerError when an engine is asked for that the running one does not search by.
+    """
     try:
-        yield read_facts(data)
+        facts: Mapping[str, Any] = read_facts(data)
     except NotRunning:
-        with temporary_folder() as folder, running(folder) as facts:
-            yield facts
+        with temporary_folder() as folder, running(folder, search.options) as made:
+            yield made
+    else:
+        engine = facts["searching"]["engine"]
+        if search.engine is not None and search.engine.partition("=")[0] != engine:
+            raise RunnerError(f"What runs on {data} searches by {engine}; `muniment up` chooses.")
+        yield facts
 
 
 def _performed(script: Script, archive: Archive | None, facts: Mapping[str, Any], keep: Path) -> Outcome:

@@ -17,7 +17,7 @@ from libs.client.errors import ClientError
 from services.runner.demo.certifying import items_in, take_certificate
 from services.runner.demo.holding import place_hold
 from services.runner.demo.importing import bring_the_rest
-from services.runner.demo.indexed import settled_index
+from services.runner.demo.indexed import index_of, settled_index
 from services.runner.demo.keepsakes import judged, take_trust
 from services.runner.demo.officials import OFFICIALS, Officials, in_office
 from services.runner.demo.people import Tenant
@@ -31,7 +31,6 @@ from services.runner.demo.steps import Steps
 from services.runner.errors import RunnerError
 from services.runner.peers import Operator
 
-INDEX_FOLDER = "search"
 Counted = dict[str, int]
 
 
@@ -156,8 +155,7 @@ async def _left(place: Place) -> Counted:
 
 
 async def _in_index(place: Place, expected: int) -> int:
-    folder = Path(place.facts["data"]) / INDEX_FOLDER
-    return await settled_index(folder, place.tenant.tenant, expected)
+    return await settled_index(index_of(place.facts), place.tenant.tenant, expected)
 
 
 async def _held(place: Place, custodians: Sequence[UUID], officials: Officials) -> Counted:

@@ -1,7 +1,7 @@
 """An index that was lost is noticed, and made anew from the log: nothing lacks, nothing comes back."""
 
 import shutil
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,14 +21,19 @@ from libs.kernel.ids import ConversationId, MessageId, PrincipalId, SystemIds, T
 from libs.kernel.randomness import SystemRandomness
 from services.ediscovery.adapters.tantivy import TantivyIndex
 from services.ediscovery.domain.documents import Document, DocumentKey
-from services.ediscovery.domain.errors import CorrespondenceUnavailable, ExpungeUnfinished, IndexRebuilding
+from services.ediscovery.domain.errors import (
+    CorrespondenceUnavailable,
+    ExpungeUnfinished,
+    IndexRebuilding,
+    IndexUnavailable,
+)
 from services.ediscovery.domain.query import Scope, Term
 from services.ediscovery.domain.texts import Purpose, Text
 from services.ediscovery.ports.rebuilds import LogPage
 from services.ediscovery.store.acts import ACTS
 from services.ediscovery.store.rebuilds import PostgresNotes, PostgresNotesUnderWay, PostgresRebuilds
 from services.ediscovery.usecases import rebuild as rebuilding
-from services.ediscovery.usecases.current import CurrentIndex
+from services.ediscovery.usecases.current import CurrentIndex, Generations
 from services.ediscovery.usecases.index import Committed, IndexMessages
 from services.ediscovery.usecases.rebuild import NoticeLostIndexes, OrderRebuilds, RebuildIndexes
 from tests.contract.search.reference import Log
@@ -102,12 +107,12 @@ class Bench:
         self.admin: psycopg.AsyncConnection
         self.start(app)
 
-    def start(self, app: TenantDatabase) -> None:
+    def start(self, app: TenantDatabase, former: Sequence[Generations] = ()) -> None:
         """Start anew, with what lies on disk and in the database alone."""
-        self.app = app
+        self.app, folder = app, self.folder
         self.notes = PostgresNotes(app)
         self.generations = cache(
-            lambda number: TantivyIndex(self.folder / f"g{number}" if number else self.folder, self.talk)
+            lambda number: TantivyIndex(folder / f"g{number}" if number else folder, self.talk)
         )
         self.rebuilds = PostgresRebuilds(self.projecting, self.clock, self.ids)
         self.index = CurrentIndex(self.generations, self.notes)
@@ -115,7 +120,7 @@ class Bench:
             self.generations, self.rebuilds, self.notes, self, self.clock, self.ids
         )
         self.rebuild = RebuildIndexes(
-            self.generations, self.rebuilds, self.talk, self.talk, self.clock, self.ids
+            self.generations, self.rebuilds, self.talk, self.talk, self.clock, self.ids, former
         )
 
     def is_lost(self, tenant: TenantId) -> None:
@@ -221,6 +226,52 @@ async def test_files_that_the_engine_cannot_read_are_a_lost_index(bench: Bench) 
         await bench.found("zebra")
     await bench.make_whole()
     assert await bench.found("zebra") == said
+
+
+async def test_who_takes_another_engine_has_it_made_anew_there_and_no_word_stays_in_the_old_one(
+    bench: Bench, tmp_path: Path
+) -> None:
+    said = [await bench.say(ROOMS[0], "zebra") for _ in range(3)]
+    former, words = bench.generations, bench.folder / str(bench.tenant)
+    bench.folder = tmp_path / "another engine"
+    bench.start(bench.app, [former])
+    for _ in range(2):
+        with pytest.raises(IndexRebuilding):
+            await bench.found("zebra")
+        with pytest.raises(IndexRebuilding):
+            await bench.index.expunge(bench.tenant, said[:1])
+    await bench.make_whole()
+    assert await bench.found("zebra") == said
+    assert any(words.iterdir())
+    with pytest.raises(ExpungeUnfinished):  # for they lie there still
+        await bench.index.expunge(bench.tenant, said[:1])
+    await bench.rebuild()
+    assert not words.exists()
+    await bench.index.expunge(bench.tenant, said[:1])
+
+
+async def test_while_the_engine_of_before_is_away_no_word_is_confirmed_to_be_gone(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [await bench.say(ROOMS[0], "zebra") for _ in range(3)]
+    former = bench.generations
+
+    async def is_away(_tenant: TenantId) -> None:
+        raise IndexUnavailable("ConnectionError")
+
+    bench.folder = tmp_path / "another engine"
+    bench.start(bench.app, [former])
+    await bench.make_whole()
+    with monkeypatch.context() as away:
+        away.setattr(former(0), "drop", is_away)
+        for _ in range(2):
+            with pytest.raises(IndexUnavailable):
+                await bench.rebuild()
+            with pytest.raises(ExpungeUnfinished):
+                await bench.index.expunge(bench.tenant, said[:1])
+    assert await bench.found("zebra") == said
+    await bench.rebuild()
+    await bench.index.expunge(bench.tenant, said[:1])
 
 
 @pytest.mark.planted

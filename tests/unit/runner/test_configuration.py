@@ -16,6 +16,7 @@ from libs.kernel.randomness import SeededRandomness
 from services.runner.configuration import settings_of, toml_of, write_settings
 from services.runner.deployment import SERVICES, Deployment, Plan, layout_of, prepared
 from services.runner.page import SHOWN, page
+from services.runner.search import Cluster, Searching
 from services.runner.serve import SERVICE_OF, overrides_of
 from services.runner.serve import settings_of as settings_of_process
 
@@ -63,6 +64,28 @@ def test_no_service_is_told_anothers_seed_or_its_own_public_key(deployment):
         assert isinstance(peers, dict)
         assert set(peers) == set(seeds)
         assert "root-of-it-all" not in str(table)
+
+
+def test_ediscovery_alone_is_told_of_the_cluster_that_is_searched(deployment):
+    cluster = Cluster("https://search.example:9200", "muniment", "pa55word", "/ca.pem")
+    deployment.kept.searching = Searching("opensearch", cluster)
+    write_settings(deployment)
+    _, settings = settings_of_process("ediscovery", deployment.layout.settings, {})
+    assert (settings.search, settings.opensearch_url) == ("opensearch", cluster.url)
+    assert settings.opensearch_password.reveal() == "pa55word"
+    assert "pa55word" not in repr(settings)
+    assert [name for name, table in settings_of(deployment).items() if "pa55word" in str(table)] == [
+        "ediscovery"
+    ]
+
+
+@pytest.mark.parametrize("url", ["", "https://who:pa55word@search.example"])
+def test_an_address_of_opensearch_that_is_none_or_shows_a_password_is_refused(deployment, url):
+    deployment.kept.searching = Searching("opensearch", Cluster(url))
+    write_settings(deployment)
+    with pytest.raises(SettingsError, match="opensearch_url") as refused:
+        settings_of_process("ediscovery", deployment.layout.settings, {})
+    assert "pa55word" not in str(refused.value)
 
 
 def test_preparing_again_changes_no_secret(deployment):
