@@ -39,6 +39,7 @@ __all__ = [
     "decode",
     "encode",
     "event_of",
+    "names_of",
     "source_of",
 ]
 
@@ -207,6 +208,12 @@ _ALL: tuple[type[Event], ...] = (
 
 EVENTS: Mapping[str, type[Event]] = MappingProxyType({event.name: event for event in _ALL})
 """Every event there is, by name."""
+
+
+def names_of(*kinds: type[Event]) -> frozenset[str]:
+    """Return the names of the events of these kinds."""
+    return frozenset(name for name, event in EVENTS.items() if issubclass(event, kinds))
+
 
 _ENCODER = msgspec.json.Encoder()
 _ENVELOPES = msgspec.json.Decoder(CloudEvent)

@@ -5,7 +5,7 @@ applied parks its tenant: it and the tenant's later ones wait, in order, and nob
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from redis.asyncio import Redis
@@ -29,7 +29,9 @@ TRIES = 3
 WAIT_SECONDS = 1.0
 RETRY_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 1.0
-PASSED_SECONDS = 1.0  # how long a cursor may wait to move over what another lane has
+PASSED_SECONDS = 1.0  # how long a cursor may wait to move over what it passes
+_PASSING_SECONDS = 0.1  # the least pause after nothing came but what is passed over: nobody waits for that
+_BYTES_A_TRANSACTION = 1 << 18  # an event may tell of a thousand entries
 _BEHIND_PARKED = "follows a parked event"
 
 
@@ -71,8 +73,11 @@ class Projector:
         parts: Iterable[int] = range(PARTITIONS),
         lane: Lane = Lane.EVENTS,
         pace: Pace = PROMPT,
+        names: Container[str] | None = None,
     ) -> None:
         """Apply one lane of `source` as consumer `name`, with the projection tables of `schema`.
+
+        Where the `names` of the events are given that have an effect, all others are passed over.
 
         `apply(tx, records)` makes the effect by statements of `tx` alone: it may be run again when the
         transaction did not commit; `one_by_one` makes one of the effect of a single event. `redis` must
@@ -86,6 +91,8 @@ class Projector:
         self._apply = apply
         self._parts = frozenset(parts)
         self._pace = pace
+        self._names = names
+        self._least_pause = 0.0
         self._clock = clock
         self._cursors: Cursors = {}  # as they are committed
         self._passed: dict[int, Passage] = {}  # what lies behind them that is nothing to us
@@ -139,7 +146,7 @@ class Projector:
                 self._signs.goes_on()
                 pause = RETRY_SECONDS
                 if 0 < moved < self._pace.enough:
-                    await asyncio.sleep(self._pace.gather_seconds)
+                    await asyncio.sleep(max(self._pace.gather_seconds, self._least_pause))
 
     async def _load(self) -> None:
         async with self._database.begin() as tx:
@@ -157,14 +164,28 @@ class Projector:
         Where nothing came but what is passed over, nothing is written yet: a busy lane would have the
         readers of the other one move their cursors all the time.
         """
-        batch = await self._reader.read(self._ahead(), wait_seconds)
+        read = await self._reader.read(self._ahead(), wait_seconds)
+        batch = {part: self._of_note(items) for part, items in read.items()}
         passed = sum(self._pass(part, items) for part, items in batch.items() if not _has_records(items))
         items: list[StreamItem] = []
         for part in sorted(part for part in batch if _has_records(batch[part])):
             if part in self._passed:
                 items.append(self._passed.pop(part))
             items += batch[part]
+        self._least_pause = 0.0 if items else _PASSING_SECONDS
         return passed + await self._take_in_all(items)
+
+    def _of_note(self, items: Sequence[StreamItem]) -> Sequence[StreamItem]:
+        """Return `items` with what has no effect as passed over."""
+        names = self._names
+        if names is None:
+            return items
+        return [
+            Passage(item.part, item.position, item.position)
+            if isinstance(item, StreamRecord) and item.name not in names
+            else item
+            for item in items
+        ]
 
     async def _settle(self) -> None:
         """Commit the cursors of the partitions in which something was passed over."""
@@ -185,10 +206,7 @@ class Projector:
         return passages[-1].position - begun
 
     async def _take_in_all(self, items: Sequence[StreamItem]) -> int:
-        taken = 0
-        for start in range(0, len(items), self._pace.transaction):
-            taken += await self._take_in(items[start : start + self._pace.transaction])
-        return taken
+        return sum([await self._take_in(share) for share in shares_of(items, self._pace.transaction)])
 
     async def _take_in(self, items: Sequence[StreamItem]) -> int:
         """Take in `items` by one transaction, or one by one when an effect among them fails."""
@@ -250,6 +268,19 @@ class Projector:
 
 def _has_records(items: Sequence[StreamItem]) -> bool:
     return any(isinstance(item, StreamRecord) for item in items)
+
+
+def shares_of(items: Sequence[StreamItem], most: int) -> Iterator[Sequence[StreamItem]]:
+    """Divide `items` into what one transaction takes in: at most so many, and not too long together."""
+    start = size = 0
+    for place, item in enumerate(items):
+        length = len(item.body) if isinstance(item, StreamRecord) else 0
+        if place > start and (place - start >= most or size + length > _BYTES_A_TRANSACTION):
+            yield items[start:place]
+            start, size = place, 0
+        size += length
+    if start < len(items):
+        yield items[start:]
 
 
 def in_turn(items: Sequence[StreamItem], cursors: Cursors) -> tuple[list[StreamRecord], Cursors]:

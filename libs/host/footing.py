@@ -1,7 +1,7 @@
 """What a service's process stands on: time and chance, its outbox, Redis, its peers and its callers."""
 
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Container, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, Protocol
 
@@ -111,6 +111,7 @@ class Footing:
         parts: range = range(PARTITIONS),
         lane: Lane = Lane.EVENTS,
         pace: Pace = PROMPT,
+        names: Container[str] | None = None,
     ) -> Projector:
         """Return what takes in a lane of `source`, a peer or the service itself, in its own schema."""
         if source == self.service:
@@ -131,6 +132,7 @@ class Footing:
             parts=parts,
             lane=lane,
             pace=pace,
+            names=names,
         )
 
     async def database_answers(self) -> bool:

@@ -19,7 +19,7 @@ from libs.contracts.internal import LeaseSigningKey, SigningKeyLease
 from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.events.effects import ApplyMany
-from libs.events.projector import Projector
+from libs.events.projector import PROMPT, THRIFTY, Pace, Projector
 from libs.events.publisher import Publisher
 from libs.host.app import Lifespan, create_app
 from libs.host.approvals import approval_routes
@@ -201,6 +201,7 @@ class _World:
                 PostgresNotesUnderWay,
                 PostgresDueExpunges,
             ),
+            THRIFTY,
         )
         self.holds = self._projector_of(
             HOLDS, hold_door(SERVICE, EdiscoveryGenerationConfirmed, clock, self.ids)
@@ -242,7 +243,7 @@ class _World:
             self.access,
         )
 
-    def _projector_of(self, source: str, door: ApplyMany) -> Projector:
+    def _projector_of(self, source: str, door: ApplyMany, pace: Pace = PROMPT) -> Projector:
         return Projector(
             SERVICE,
             source,
@@ -254,6 +255,7 @@ class _World:
             report_cursors=reports_to(self.owners[source]),
             clock=self.clock,
             metrics=self.metrics,
+            pace=pace,
         )
 
     async def _lease(self) -> SigningKeyLease:

@@ -9,6 +9,8 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from libs.authz.authorizer import Authorizer
+from libs.contracts.events import names_of
+from libs.contracts.holds import GenerationConfirmed
 from libs.db.pool import CrossingDatabase, TenantDatabase, Transaction
 from libs.events.projector import Projector
 from libs.host.app import Lifespan, create_app
@@ -68,8 +70,11 @@ class _World(Footing):
             executor: confirmation_door(executor, confirmations_in, self.clock, self.ids)
             for executor in EXECUTORS
         }
-        doors["identity"] = directory_door(PostgresPrincipals)
-        return [self.projector(source, self.projecting, door) for source, door in doors.items()]
+        names = names_of(GenerationConfirmed)
+        return [
+            *(self.projector(source, self.projecting, door, names=names) for source, door in doors.items()),
+            self.projector("identity", self.projecting, directory_door(PostgresPrincipals)),
+        ]
 
 
 def build(settings: Settings, clock: Clock | None = None) -> FastAPI:

@@ -11,7 +11,9 @@ from redis.asyncio import Redis
 
 from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier, public_key_of
 from libs.barrier.door import SOURCE, hold_door
+from libs.contracts.events import names_of
 from libs.contracts.holds import KeysGenerationConfirmed
+from libs.contracts.retention import KeysEmptied
 from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.events.projector import Projector
@@ -101,6 +103,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
         report_cursors=reports_to(messaging),
         clock=clock,
         metrics=metrics,
+        names=names_of(KeysEmptied),
     )
     wipe = WipeShredded(PostgresWiping(shredding, clock))
 

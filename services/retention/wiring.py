@@ -9,6 +9,8 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from libs.authz.authorizer import Authorizer
+from libs.contracts.events import names_of
+from libs.contracts.retention import DeksShredded, ItemsExpunged, OrderAnswered, OrderCompleted
 from libs.db.pool import CrossingDatabase, TenantDatabase
 from libs.disposition.presets import read_presets
 from libs.events.effects import one_by_one
@@ -86,7 +88,11 @@ class _World(Footing):
             )
             for executor in EXECUTORS
         }
-        return [self.projector(source, self.projecting, one_by_one(door)) for source, door in doors.items()]
+        names = names_of(ItemsExpunged, DeksShredded, OrderAnswered, OrderCompleted)
+        return [
+            self.projector(source, self.projecting, one_by_one(door), names=names)
+            for source, door in doors.items()
+        ]
 
 
 def build(settings: Settings, clock: Clock | None = None) -> FastAPI:

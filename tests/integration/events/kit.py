@@ -1,7 +1,7 @@
 """A source and its consumer, both of the sample service, with doors to break them by."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -95,6 +95,7 @@ class House:
         name: str = CONSUMER,
         parts: Iterable[int] = range(PARTITIONS),
         lane: Lane = Lane.EVENTS,
+        names: Container[str] | None = None,
     ) -> Projector:
         """Return a projector, as a process starts one."""
         return Projector(
@@ -110,6 +111,7 @@ class House:
             metrics=self.metrics,
             parts=parts,
             lane=lane,
+            names=names,
         )
 
     def worker(self, act: Act, instance: str = "one", name: str = CONSUMER) -> Worker:

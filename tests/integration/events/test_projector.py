@@ -5,10 +5,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.contracts.events import CloudEvent
+from libs.contracts.events import CloudEvent, RoleGranted
 from libs.contracts.streams import Lane, stream_name
 from libs.db.pool import Transaction
 from libs.events.errors import ReplayFailed
+from libs.events.projector import shares_of
+from libs.events.records import Passage, StreamItem, StreamRecord
 from libs.kernel.errors import DomainError
 from libs.kernel.ids import TenantId
 from tests.integration.events.kit import (
@@ -381,3 +383,32 @@ async def test_a_lane_that_is_not_told_of_what_it_passes_over_is_noticed(house: 
     house.owner_is_down = True
     await house.redis.xdel(stream_name(SOURCE, 1), "3-0")
     assert not await took_in_one_lane_each(house)
+
+
+async def test_what_has_no_effect_is_passed_over_and_its_cursor_moves(house: House) -> None:
+    tenant = uuid4()
+    for granted in (False, True, False, False):
+        await house.write([event_of(tenant, 1) if granted else fact_of(tenant, 1)])
+    await house.write_some(tenant, 2, 3)
+    await house.publisher().publish_once()
+    assert await house.projector(names=frozenset({"another.v1"})).catch_up() == 7
+    assert await house.effects() == {}
+    ends = "SELECT part, position FROM sample.projection_cursor WHERE position > 0 ORDER BY part"
+    assert await (await house.admin.execute(ends)).fetchall() == [(1, 4), (2, 3)]
+    await house.write_some(tenant, 2, 1)
+    await house.publisher().publish_once()
+    assert await house.projector(names=frozenset({RoleGranted.name})).catch_up() == 1
+    assert await house.effects() == {2: [(4, 1)]}
+
+
+def test_long_events_are_taken_in_by_several_transactions() -> None:
+    def record(position: int, length: int) -> StreamRecord:
+        return StreamRecord(1, position, TenantId(TENANT), "x", b"x" * length)
+
+    items = [record(position, 100_000) for position in range(1, 8)]
+    assert [len(share) for share in shares_of(items, 500)] == [2, 2, 2, 1]
+    assert [one for share in shares_of(items, 500) for one in share] == items
+    long: list[StreamItem] = [record(1, 1_000_000), Passage(1, 2, 3), record(4, 1)]
+    assert [list(share) for share in shares_of(long, 500)] == [long[:1], long[1:]]
+    assert [len(share) for share in shares_of([record(at, 1) for at in range(1, 6)], 2)] == [2, 2, 1]
+    assert list(shares_of([], 2)) == []
