@@ -213,6 +213,10 @@ class SealedEntry(Wire, frozen=True, kw_only=True):
     audiences of the answer. `sealed` is the record (field `payload`) of two salts (`SALTS_BEFORE_BODY`) and
     the body as it was sent; None where there is no body any more. What is `hidden` is due, and no participant
     is shown it; a hold may keep it, and counsel read it.
+
+    A version of a message that was revised is `superseded_by` the entry of the next one, and every version of
+    one that was retracted is `retracted_by` that entry. A revision or retraction has the `message_seq` of the
+    first entry, and in `versions` the first entry and all revisions.
     """
 
     conversation: UUID
@@ -226,6 +230,10 @@ class SealedEntry(Wire, frozen=True, kw_only=True):
     sealed: bytes | None = None
     hidden: bool = False
     audience: int | None = None
+    message_seq: int | None = None
+    superseded_by: int | None = None
+    retracted_by: int | None = None
+    versions: tuple[int, ...] = ()
 
 
 class EntriesOf(Wire, frozen=True, kw_only=True):
@@ -364,6 +372,9 @@ class ProvedEntry(Wire, frozen=True, kw_only=True):
     sealed: bytes | None = None
     hidden: bool = False
     destroyed_by: UUID | None = None
+    message_seq: int | None = None
+    superseded_by: int | None = None
+    retracted_by: int | None = None
 
 
 class ProvedEntriesOf(Wire, frozen=True, kw_only=True):

@@ -14,8 +14,8 @@ _METADATA = b"muniment/entry-metadata/v1"
 _BODY = b"muniment/entry-body/v1"
 _NO_BODY = bytes(HASH_BYTES)
 
-BODY_MEMBERS = ("text", "name")
-"""Of which a body has one: what a message says, or how a conversation is called."""
+BODY_MEMBERS = ("text", "name", "reason")
+"""Of which a body has one: what a message says, how a conversation is called, why a message was retracted."""
 
 
 def metadata_commitment(metadata: bytes, salt: bytes) -> bytes:

@@ -156,16 +156,30 @@ class StoredEntry(NamedTuple):
     version: StoredVersion | None = None
 
 
+class AmendedBy(NamedTuple):
+    """What the log says of a version of a message: where its next version is, and where its retraction.
+
+    `message_seq` is the message's first entry, where this is not it.
+    """
+
+    message_seq: int | None = None
+    superseded_by: int | None = None
+    retracted_by: int | None = None
+
+
 class ReferencedEntry(NamedTuple):
     """An entry that somebody knew by reference; `audience` is the place of those who took part in it.
 
-    What is `hidden` is due to be destroyed, and shown to nobody.
+    What is `hidden` is due to be destroyed, and shown to nobody. An amendment has all `versions` of its
+    message.
     """
 
     conversation: ConversationId
     stored: StoredEntry
     audience: int
     hidden: bool
+    amended: AmendedBy = AmendedBy()
+    versions: tuple[int, ...] = ()
 
 
 class Referenced(NamedTuple):
@@ -293,6 +307,7 @@ class KeptEntry(NamedTuple):
     entry: CommittedEntry
     hidden: bool
     destroyed_by: UUID | None
+    amended: AmendedBy = AmendedBy()
 
 
 class Taking(NamedTuple):

@@ -34,6 +34,7 @@ from services.ediscovery.domain.texts import INDEXING, Purpose, Text
 from services.ediscovery.ports.rebuilds import LogPage
 
 _FIELD: Final = "payload"
+_SAID: Final = frozenset((EntryKind.MESSAGE_CREATED, EntryKind.MESSAGE_REVISED))
 _SHREDDED: Final = "not-found"
 _AT_A_TIME: Final = 4
 
@@ -69,6 +70,19 @@ class SealedCorrespondence:
             some = batches[start : start + _AT_A_TIME]
             pages = await asyncio.gather(*(self._entries(tenant, batch) for batch in some))
             found += await self._opened(tenant, pages, purpose)
+        return found
+
+    async def versions(
+        self, tenant: TenantId, amendments: Collection[DocumentKey]
+    ) -> dict[DocumentKey, tuple[DocumentKey, ...]]:
+        """Return of each of these revisions and retractions all versions of its message."""
+        wanted = sorted(amendments)
+        found: dict[DocumentKey, tuple[DocumentKey, ...]] = {}
+        for start in range(0, len(wanted), ENTRIES_LIMIT):
+            page = await self._entries(tenant, wanted[start : start + ENTRIES_LIMIT])
+            for entry in page.items:
+                name = ConversationId(entry.conversation)
+                found[DocumentKey(name, entry.seq)] = tuple(DocumentKey(name, seq) for seq in entry.versions)
         return found
 
     async def documents(self, tenant: TenantId, keys: Collection[DocumentKey]) -> AsyncIterator[Document]:
@@ -145,7 +159,7 @@ def _texts_of(tenant: TenantId, pages: Sequence[EntriesOf], keys: Mapping[DekId,
     for page in pages:
         audiences = [frozenset(map(PrincipalId, each)) for each in page.audiences]
         for entry in page.items:
-            if entry.kind != EntryKind.MESSAGE_CREATED or entry.sealed is None:
+            if entry.kind not in _SAID or entry.sealed is None:
                 continue
             if (key := keys.get(dek_of(entry.sealed))) is not None:
                 if entry.audience is None:  # of a messaging that does not tell them once yet
@@ -172,4 +186,7 @@ def _text_of(
         PrincipalId(entry.actor),
         participants,
         body_of(clear[SALTS_BEFORE_BODY:]).text or "",
+        entry.revision,
+        entry.superseded_by,
+        entry.retracted_by,
     )

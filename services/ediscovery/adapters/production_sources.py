@@ -149,6 +149,8 @@ def _entry_of(
         body_salt=body_salt,
         body_commitment=entry.body_commitment,
         destroyed_by=entry.destroyed_by,
+        superseded_by=entry.superseded_by,
+        retracted_by=entry.retracted_by,
     )
 
 

@@ -3,13 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from libs.kernel.ids import ConversationId, MessageId, PrincipalId
 from services.ediscovery.domain.tokens import tokens_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+EDITED: Final = "=edited"
+DELETED: Final = "=deleted"
+"""Marks of documents: what `tokens_of` would make of no text, so that a mark is searched for as a word is."""
 
 
 class DocumentKey(NamedTuple):
@@ -43,7 +48,7 @@ class Document:
     """One version of a message as it is indexed.
 
     `participants` are those of the conversation when it was sent, with the sender. `tokens` are its body's
-    words by the one tokenizer, in order.
+    words by the one tokenizer, in order, and then its marks.
     """
 
     key: DocumentKey
@@ -104,9 +109,16 @@ def document_of(
     sender: PrincipalId | None,
     participants: Iterable[PrincipalId],
     body: str,
+    marks: Iterable[str] = (),
 ) -> Document:
     """Return the document of a message whose clear text is `body`, which is not kept. `sent_at` is aware."""
-    return Document(key, message, sent_at.astimezone(UTC), sender, frozenset(participants), tokens_of(body))
+    tokens = (*tokens_of(body), *marks)
+    return Document(key, message, sent_at.astimezone(UTC), sender, frozenset(participants), tokens)
+
+
+def marks_of(*, edited: bool, deleted: bool) -> tuple[str, ...]:
+    """Return the marks of a version of a message that was `edited` at any time, or `deleted`."""
+    return (EDITED,) * edited + (DELETED,) * deleted
 
 
 def hit_of(document: Document) -> Hit:

@@ -2,6 +2,7 @@
 
     word  two words (both)  "a phrase"  prefix*  a AND b  a OR b  NOT a  (a OR b) c
     from:anna  in:ID  participant:"Ben Roth"  sent:2026-01-01..2026-03-31  sent:>=2026-01-01  sent:2026-01-01
+    edited:yes  edited:no  deleted:yes  deleted:no
 
 NOT binds before AND, AND before OR, and operators are capitals. Days are days in UTC, both ends included.
 A word of several tokens (an address, a version, `don't`) is the phrase of these. What other languages have
@@ -13,9 +14,11 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, get_args
 from uuid import UUID
 
+from services.ediscovery.domain.documents import DELETED, EDITED
 from services.ediscovery.domain.errors import NameUnknown, QueryRefused
 from services.ediscovery.domain.tokens import tokens_of
 
@@ -37,8 +40,9 @@ MOST_NAMES = 20
 FieldName = Literal["from", "in", "participant"]
 
 _FIELDS: tuple[FieldName, ...] = get_args(FieldName)
-_RESERVED = ("to", "has", "type", "edited", "deleted", "matter", "tag")
-_OWN = re.compile(r"(?i:from|in|participant|sent):")
+_MARKS = MappingProxyType({"edited": EDITED, "deleted": DELETED})
+_RESERVED = ("to", "has", "type", "matter", "tag")
+_OWN = re.compile(r"(?i:from|in|participant|sent|edited|deleted):")
 _FOREIGN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), f"{reason}; in quotes it is searched for as text")
     for pattern, reason in (
@@ -72,7 +76,7 @@ _GRAMMAR = r"""
     _OR.3: /OR(?![^\s()"])/
     _AND.3: /AND(?![^\s()"])/
     NOT.3: /NOT(?![^\s()"])/
-    FIELD.2: /(?i:from|in|participant|sent):("[^"]*"|[^\s()"]*)/
+    FIELD.2: /(?i:from|in|participant|sent|edited|deleted):("[^"]*"|[^\s()"]*)/
     PHRASE: /"[^"]*"/
     WORD: /[^\s()"]+/
     %ignore /\s+/
@@ -81,7 +85,7 @@ _GRAMMAR = r"""
 
 @dataclass(frozen=True)
 class Term:
-    """One token, anywhere in the text."""
+    """One token, anywhere in the text, or a mark of the whole message."""
 
     token: str
 
@@ -199,7 +203,7 @@ def printed(query: Query) -> str:  # noqa: PLR0911 - one answer for each kind of
     """Return the text of a tree that `parse` made; parsing it gives that tree again."""
     match query:
         case Term(token):
-            return token
+            return next((f"{name}:yes" for name, mark in _MARKS.items() if mark == token), token)
         case Phrase(tokens):
             return f'"{" ".join(tokens)}"'
         case Prefix(beginning):
@@ -449,7 +453,15 @@ def _field(text: str, column: int) -> Query:
         raise QueryRefused(column + len(label) + 1, f"after {label.lower()}: there is a value")
     if label.lower() == "sent":
         return _days(value, column + len(label) + 1)
+    if (mark := _MARKS.get(label.lower())) is not None:
+        return _marked(mark, value.lower(), column + len(label) + 1)
     return Field(next(name for name in _FIELDS if name == label.lower()), value, column)
+
+
+def _marked(mark: str, value: str, column: int) -> Query:
+    if value not in ("yes", "no"):
+        raise QueryRefused(column, "after this field stands yes or no")
+    return Term(mark) if value == "yes" else Not(Term(mark))
 
 
 def _days(text: str, column: int) -> SentOn:

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.kernel.ids import MessageId, PrincipalId
-from services.ediscovery.domain.documents import Document, DocumentKey, document_of
+from services.ediscovery.domain.documents import Document, DocumentKey, document_of, marks_of
 
 
 class Purpose(NamedTuple):
@@ -25,7 +25,10 @@ def purpose_of(matter: UUID, act: UUID) -> Purpose:
 
 
 class Text(NamedTuple):
-    """One version of a message with its clear text; `participants` took part when it was sent."""
+    """One version of a message with its clear text; `participants` took part when it was sent.
+
+    `superseded_by` is the entry of the next version, `retracted_by` that of the message's retraction.
+    """
 
     key: DocumentKey
     message: MessageId
@@ -33,8 +36,15 @@ class Text(NamedTuple):
     sender: PrincipalId
     participants: frozenset[PrincipalId]
     text: str
+    revision: int = 0
+    superseded_by: int | None = None
+    retracted_by: int | None = None
 
     @property
     def document(self) -> Document:
         """What an index keeps of it."""
-        return document_of(self.key, self.message, self.sent_at, self.sender, self.participants, self.text)
+        edited = self.revision > 0 or self.superseded_by is not None
+        marks = marks_of(edited=edited, deleted=self.retracted_by is not None)
+        return document_of(
+            self.key, self.message, self.sent_at, self.sender, self.participants, self.text, marks
+        )

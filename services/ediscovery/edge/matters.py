@@ -99,14 +99,26 @@ class MattersAnswer(BaseModel):
     next: UUID | None
 
 
-class HitAnswer(BaseModel):
-    """A message that was found."""
+class VersionAnswer(BaseModel):
+    """One version of a message: the first has the revision 0.
+
+    A version is superseded by the entry of the next one; what was retracted was retracted by that entry, and
+    none of its versions is shown to participants any more.
+    """
 
     conversation: UUID
     seq: int
     message: UUID
     sender: UUID
     sent_at: AwareDatetime
+    revision: int
+    superseded_by: int | None
+    retracted_by: int | None
+
+
+class HitAnswer(VersionAnswer):
+    """A version of a message that was found."""
+
     excerpt: str = Field(description="The part of the text where the first word stands.")
     excerpt_at: int = Field(description="Where in the whole text the excerpt begins, in characters.")
     marks: list[tuple[int, int]] = Field(
@@ -122,14 +134,9 @@ class SearchAnswer(BaseModel):
     next: Place | None
 
 
-class MessageAnswer(BaseModel):
-    """A whole message."""
+class MessageAnswer(VersionAnswer):
+    """A whole message, in one of its versions."""
 
-    conversation: UUID
-    seq: int
-    message: UUID
-    sender: UUID
-    sent_at: AwareDatetime
     participants: list[UUID] = Field(description="Who took part when it was sent.")
     text: str
 
@@ -235,6 +242,9 @@ def _message(text: Text) -> dict[str, Any]:
         "message": text.message,
         "sender": text.sender,
         "sent_at": text.sent_at,
+        "revision": text.revision,
+        "superseded_by": text.superseded_by,
+        "retracted_by": text.retracted_by,
     }
 
 

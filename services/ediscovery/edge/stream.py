@@ -16,7 +16,7 @@ from services.ediscovery.ports.rebuilds import NotesUnderWay
 from services.ediscovery.usecases.index import Committed, IndexMessages
 
 SOURCE: Final = "messaging"
-_MESSAGE: Final = "message_created"
+_SAID: Final = frozenset(("message_created", "message_revised"))
 
 
 class IndexWaits(ConnectionError):
@@ -54,16 +54,22 @@ def _committed_of(record: StreamRecord) -> Committed | None:
         return None
     keys: tuple[DocumentKey, ...] = ()
     gone: tuple[DocumentKey, ...] = ()
+    amendments: tuple[DocumentKey, ...] = ()
     by: Destruction | None = None
     match decode(record.body)[1]:
         case EntriesCommitted(conversation=conversation, entries=entries):
-            seqs = {each.seq for each in entries if each.kind == _MESSAGE}
+            seqs = {each.seq for each in entries if each.kind in _SAID}
             for each in entries:  # whoever is added may see what was indexed without him
                 seqs.update(range(each.seen_from or each.seq, each.seq))
             keys = tuple(DocumentKey(ConversationId(conversation), seq) for seq in sorted(seqs))
+            amendments = tuple(
+                DocumentKey(ConversationId(conversation), each.seq)
+                for each in entries
+                if each.message_seq is not None
+            )
         case PayloadsDestroyed(order=order, conversation=conversation, seqs=destroyed, generation=generation):
             gone = tuple(DocumentKey(ConversationId(conversation), seq) for seq in destroyed)
             by = Destruction(order, generation)
-    if not keys and not gone:
+    if not keys and not gone and not amendments:
         return None
-    return Committed(record.tenant, f"{SOURCE}/{record.part}", record.position, keys, gone, by)
+    return Committed(record.tenant, f"{SOURCE}/{record.part}", record.position, keys, gone, by, amendments)

@@ -19,6 +19,15 @@ class Correspondence(Protocol):
         """
         ...
 
+    async def versions(
+        self, tenant: TenantId, amendments: Collection[DocumentKey]
+    ) -> dict[DocumentKey, tuple[DocumentKey, ...]]:
+        """Return of each of these revisions and retractions all versions of its message.
+
+        Raises CorrespondenceUnavailable.
+        """
+        ...
+
 
 class Backlog(Protocol):
     """What was committed and cannot be found yet."""

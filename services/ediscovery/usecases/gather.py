@@ -34,7 +34,7 @@ class Place(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Entries `first` to `last` of a conversation, with what proves them."""
+    """Entries `first` to `last` of a conversation that reaches `until`, with what proves them."""
 
     about: Conversation
     presence: Presence
@@ -42,6 +42,7 @@ class Page(NamedTuple):
     commits: Mapping[UUID, Commit]
     first: int
     last: int
+    until: int
 
 
 @dataclass(slots=True)
@@ -71,8 +72,7 @@ class Gather:
                     continue
                 presence, named = Presence(head.spans), asyncio.create_task(self._about(head))
                 for first in range(begin, head.last_seq + 1, MOST_ENTRIES):
-                    until = min(first + MOST_ENTRIES - 1, head.last_seq)
-                    page = self._page(named, presence, head.conversation, first, until)
+                    page = self._page(named, presence, head, first)
                     under_way.append(asyncio.create_task(page))
                     if len(under_way) > _AHEAD:
                         yield await under_way.popleft()
@@ -92,13 +92,13 @@ class Gather:
         self,
         named: "asyncio.Task[Conversation]",
         presence: Presence,
-        conversation: UUID,
+        head: Head,
         first: int,
-        last: int,
     ) -> Page:
-        entries = await self._entries(conversation, first, last)
+        last = min(first + MOST_ENTRIES - 1, head.last_seq)
+        entries = await self._entries(head.conversation, first, last)
         commits = await self._proved({each.commit for each in entries if each.commit is not None})
-        return Page(await asyncio.shield(named), presence, entries, commits, first, last)
+        return Page(await asyncio.shield(named), presence, entries, commits, first, last, head.last_seq)
 
     async def _entries(self, conversation: UUID, first: int, last: int) -> list[LoggedEntry]:
         purpose = purpose_of(self.order.matter, self.order.production)

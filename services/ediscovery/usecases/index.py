@@ -25,7 +25,8 @@ MOST_AT_A_TIME: Final = 2000
 class Committed(NamedTuple):
     """Messages that one event, at `position` of `stream`, tells of: that came to be, or that are `gone`.
 
-    Those are gone `by` an order.
+    Those are gone `by` an order. `amendments` are revisions and retractions: they say something of every
+    version of their message.
     """
 
     tenant: TenantId
@@ -34,6 +35,7 @@ class Committed(NamedTuple):
     keys: tuple[DocumentKey, ...]
     gone: tuple[DocumentKey, ...] = ()
     by: Destruction | None = None
+    amendments: tuple[DocumentKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class IndexMessages:
         """
         tenants: dict[TenantId, list[Committed]] = defaultdict(list)
         for each in committed:
-            tenants[each.tenant].append(each)
+            tenants[each.tenant].append(await self._with_versions(each))
         noted = await notes.locked(tenants)
         waiting = list(tenants.items())
         for start in range(0, len(waiting), TENANTS_AT_A_TIME):
@@ -67,6 +69,14 @@ class IndexMessages:
                 if periods is None or noted[tenant].renewed:
                     await notes.touch(tenant, [key for event in events for key in (*event.keys, *event.gone)])
                 await notes.follow(tenant, _reached_by(events), periods or ())
+
+    async def _with_versions(self, event: Committed) -> Committed:
+        """Return an event that tells of every version of what it amends: each is put anew."""
+        if not event.amendments:
+            return event
+        versions = await self.correspondence.versions(event.tenant, event.amendments)
+        keys = {*event.keys, *(key for of_one in versions.values() for key in of_one)}
+        return event._replace(keys=tuple(sorted(keys)))
 
     async def _index(
         self, tenant: TenantId, events: Sequence[Committed], noted: Noted

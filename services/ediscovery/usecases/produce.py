@@ -223,7 +223,9 @@ def _producer_of(order: Order, bench: Bench, domain: str) -> Producer:
 
 def _write_page(page: Page, judge: Judge, producer: Producer, bench: Bench) -> None:
     """Judge the entries of a page, and write the parts that are whole with it."""
-    items = judge.items(page.about, page.presence, page.entries, page.commits, page.first, page.last)
+    items = judge.items(
+        page.about, page.presence, page.entries, page.commits, page.first, page.last, page.until
+    )
     for item in items:
         for file in producer.feed(item):
             bench.write(*file)

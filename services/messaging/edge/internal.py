@@ -132,6 +132,8 @@ def _sealed_of(found: ReferencedEntry, participants: tuple[UUID, ...], audience:
         sealed=stored.sealed,
         hidden=found.hidden,
         audience=audience,
+        **found.amended._asdict(),
+        versions=found.versions,
     )
 
 
@@ -157,4 +159,5 @@ def _proved_of(proved: prove.ProvedEntry) -> ProvedEntry:
         sealed=stored.sealed,
         hidden=proved.kept.hidden,
         destroyed_by=proved.kept.destroyed_by,
+        **proved.kept.amended._asdict(),
     )

@@ -13,7 +13,7 @@ from libs.kernel.ids import ConversationId, Ids, TenantId
 from services.messaging.domain.commits import CommitTree, RunOfLeaves
 from services.messaging.domain.entries import ConversationKey, Provenance
 from services.messaging.ports import CommittedEntry, KeptEntry, Taking
-from services.messaging.store.log_reader import stored_of
+from services.messaging.store.log_reader import amendment_of, stored_of
 from services.messaging.store.unavailable import log_unavailable
 
 _COLUMNS = """
@@ -27,6 +27,13 @@ _STRETCH = """
       LEFT JOIN messaging.amended a
         ON a.tenant = e.tenant AND a.conversation = e.conversation
        AND a.message_seq = coalesce(m.message_seq, e.seq)
+      LEFT JOIN LATERAL (
+           SELECT min(n.seq) FILTER (WHERE NOT n.retracts AND n.seq > e.seq) AS superseded_by,
+                  min(n.seq) FILTER (WHERE n.retracts AND n.seq > e.seq) AS retracted_by,
+                  array_agg(n.seq ORDER BY n.seq) FILTER (WHERE NOT n.retracts) AS versions
+             FROM messaging.amendment n
+            WHERE n.tenant = e.tenant AND n.conversation = e.conversation
+              AND n.message_seq = coalesce(m.message_seq, e.seq)) c ON true
       LEFT JOIN messaging.imported_line i
         ON i.tenant = e.tenant AND i.conversation = e.conversation AND i.seq = e.seq
       LEFT JOIN messaging.import_run r ON r.tenant = i.tenant AND r.run = i.run
@@ -42,7 +49,9 @@ _COMMITTED = f"""
                 WHEN e.kind <> 6 AND (a.retracted_at IS NOT NULL OR a.version_seq > e.seq) THEN NULL
                 ELSE p.sealed END AS sealed {_STRETCH}"""
 
-_KEPT = f"SELECT {_COLUMNS}, p.sealed, d.seq IS NOT NULL AS hidden, d.destroyed_by {_STRETCH}"
+_KEPT = f"""
+    SELECT {_COLUMNS}, p.sealed, d.seq IS NOT NULL AS hidden, d.destroyed_by, m.message_seq, c.superseded_by,
+           c.retracted_by {_STRETCH}"""
 
 # A leaf is hashed here as `libs.evidence.entry.entry_leaf` does it: a row for each leaf would cost more than
 # all the rest, where a commit brought some hundred entries and one of them is asked for.
@@ -82,7 +91,7 @@ class PostgresEvidence:
         with log_unavailable():
             async with self._database.begin(key.tenant) as tx:
                 rows = await tx.fetch_all(_KEPT, (*key, first, last))
-        return [KeptEntry(_committed(row), row.hidden, row.destroyed_by) for row in rows]
+        return [KeptEntry(_committed(row), row.hidden, row.destroyed_by, amendment_of(row)) for row in rows]
 
     async def trees(self, tenant: TenantId, commits: Sequence[UUID]) -> dict[UUID, CommitTree]:
         """Return the tree of each of these commits in a tenant."""

@@ -9,6 +9,7 @@ from libs.kernel.ids import ConversationId, DeviceId, MessageId, PrincipalId, Te
 from services.messaging.domain.entries import ConversationKey, ConversationKind, EntryKind
 from services.messaging.domain.membership import Audiences, Span, Standing
 from services.messaging.ports import (
+    AmendedBy,
     ConversationState,
     MarkState,
     Referenced,
@@ -70,10 +71,21 @@ _REFERENCED = """
            e.subjects, p.sealed, e.body_commitment IS NOT NULL AS had_body,
            EXISTS (SELECT FROM messaging.disposed d
                     WHERE d.tenant = e.tenant AND d.conversation = e.conversation AND d.seq = e.seq) AS hidden
+           , m.message_seq, c.superseded_by, c.retracted_by,
+           CASE WHEN m.seq IS NOT NULL THEN m.message_seq || c.versions END AS versions
       FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (conversation, seq)
       JOIN messaging.entry e ON e.conversation = wanted.conversation AND e.seq = wanted.seq
       LEFT JOIN messaging.payload p
         ON p.tenant = e.tenant AND p.conversation = e.conversation AND p.seq = e.seq AND p.sent_at = e.sent_at
+      LEFT JOIN messaging.amendment m
+        ON m.tenant = e.tenant AND m.conversation = e.conversation AND m.seq = e.seq
+      LEFT JOIN LATERAL (
+           SELECT min(n.seq) FILTER (WHERE NOT n.retracts AND n.seq > e.seq) AS superseded_by,
+                  min(n.seq) FILTER (WHERE n.retracts AND n.seq > e.seq) AS retracted_by,
+                  array_agg(n.seq ORDER BY n.seq) FILTER (WHERE NOT n.retracts) AS versions
+             FROM messaging.amendment n
+            WHERE n.tenant = e.tenant AND n.conversation = e.conversation
+              AND n.message_seq = coalesce(m.message_seq, e.seq)) c ON true
      WHERE e.tenant = %s
      ORDER BY e.conversation, e.seq"""
 
@@ -146,6 +158,8 @@ class PostgresLogReader:
                 stored_of(row),
                 audiences.place_of(ConversationId(row.conversation), row.seq),
                 row.hidden,
+                amendment_of(row),
+                tuple(row.versions or ()),
             )
             for row in rows
         ]
@@ -198,6 +212,11 @@ class PostgresLogReader:
         with log_unavailable():
             async with self._database.begin(tenant) as tx:
                 yield tx
+
+
+def amendment_of(row: Any) -> AmendedBy:
+    """Return what later entries say of a row's message."""
+    return AmendedBy(row.message_seq, row.superseded_by, row.retracted_by)
 
 
 def _standing(row: Any) -> Standing:

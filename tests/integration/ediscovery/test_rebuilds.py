@@ -75,6 +75,11 @@ class Talk(Log):
             if key in self.texts_of
         ]
 
+    async def versions(
+        self, tenant: TenantId, amendments: Collection[DocumentKey]
+    ) -> dict[DocumentKey, tuple[DocumentKey, ...]]:
+        return {}
+
     async def documents(self, tenant: TenantId, keys: Collection[DocumentKey]) -> AsyncIterator[Document]:
         for text in await self.texts(tenant, keys, Purpose("index", "index")):
             yield text.document

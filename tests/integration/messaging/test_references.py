@@ -19,7 +19,7 @@ from libs.contracts.internal import (
     pack,
     unpack,
 )
-from libs.contracts.socket import body_of
+from libs.contracts.socket import Body, body_of
 from libs.host.app import create_app
 from libs.kernel.clock import SystemClock
 from libs.kernel.ids import SystemIds, TenantId
@@ -105,6 +105,30 @@ async def test_an_entry_comes_sealed_with_those_who_took_part_when_it_was_sent(
     assert [set(found.audiences[entry.audience or 0]) for entry in found.items] == [two, three, two]
     assert (len(found.audiences), [entry.participants for entry in found.items]) == (2, [(), (), ()])
     assert [entry.actor for entry in messages] == [ada.principal, bo.principal, ada.principal]
+
+
+async def test_every_version_comes_with_what_came_after_it_and_an_amendment_with_all_versions(
+    one: Gateway, people: Three, tenant: TenantId, http: httpx.AsyncClient
+) -> None:
+    ada, bo, _ = people
+    plans = await one.group(ada, bo)
+    for text in ("frist", "unamended"):
+        await one.send(ada, plans, text)
+    for text in ("first", "first!"):
+        await (await one.core.amend.revise(ada, plans, 2, uuid4(), Body(text=text)))
+    await (await one.core.amend.retract(ada, plans, 2, uuid4(), "no more"))
+    answer = await asked(http, tenant, *[(plans, seq) for seq in range(1, 7)])
+    entries = unpack(answer.content, EntriesOf).items
+    assert [(each.revision, each.superseded_by, each.retracted_by) for each in entries] == [
+        (0, None, None),
+        (0, 4, 6),
+        (0, None, None),
+        (1, 5, 6),
+        (2, None, 6),
+        (3, None, None),
+    ]
+    assert [each.versions for each in entries] == [(), (), (), (2, 4, 5), (2, 4, 5), (2, 4, 5)]
+    assert all(each.sealed is not None for each in entries[1:])
 
 
 async def test_what_was_disposed_of_comes_without_a_body(

@@ -19,7 +19,7 @@ from libs.kernel.denials import Denials
 from libs.kernel.ids import ConversationId, MessageId, PrincipalId, TenantId
 from services.ediscovery.domain.documents import DocumentKey
 from services.ediscovery.domain.errors import CorrespondenceUnavailable, KeyRefused
-from services.ediscovery.domain.query import Scope, Term
+from services.ediscovery.domain.query import Scope, Term, parse
 from services.ediscovery.domain.texts import INDEXING, Purpose, Text
 from services.ediscovery.domain.wholeness import Noted
 from services.ediscovery.edge.stream import index_door
@@ -43,16 +43,34 @@ class Talk:
     texts_of: dict[tuple[TenantId, DocumentKey], str] = field(default_factory=dict)
     asked: list[tuple[TenantId, int, Purpose]] = field(default_factory=list)
     trouble: Exception | None = None
+    chains: dict[DocumentKey, tuple[DocumentKey, ...]] = field(default_factory=dict)
+    retracted: dict[DocumentKey, int] = field(default_factory=dict)
+
+    async def versions(
+        self, tenant: TenantId, amendments: Collection[DocumentKey]
+    ) -> dict[DocumentKey, tuple[DocumentKey, ...]]:
+        return {key: self.chains[key] for key in amendments}
+
+    def text(self, tenant: TenantId, key: DocumentKey) -> Text:
+        chain = next((chain for chain in self.chains.values() if key in chain), (key,))
+        later = [other.seq for other in chain if other > key]
+        return Text(
+            key,
+            MessageId(uuid4()),
+            NOON,
+            ADA,
+            frozenset({ADA}),
+            self.texts_of[(tenant, key)],
+            chain.index(key),
+            min(later, default=None),
+            self.retracted.get(chain[0]),
+        )
 
     async def texts(self, tenant: TenantId, keys: Collection[DocumentKey], purpose: Purpose) -> list[Text]:
         if self.trouble is not None:
             raise self.trouble
         self.asked.append((tenant, len(keys), purpose))
-        return [
-            Text(key, MessageId(uuid4()), NOON, ADA, frozenset({ADA}), self.texts_of[(tenant, key)])
-            for key in sorted(keys)
-            if (tenant, key) in self.texts_of
-        ]
+        return [self.text(tenant, key) for key in sorted(keys) if (tenant, key) in self.texts_of]
 
 
 @dataclass
@@ -103,6 +121,39 @@ def said(talk: Talk, seq: int, text: str | None, position: int, tenant: TenantId
 
 async def seqs(index: OracleIndex, token: str, tenant: TenantId = TENANT) -> list[int]:
     hits = await index.search(tenant, Term(token), Scope(), 100)
+    return [hit.key.seq for hit in hits]
+
+
+async def test_every_version_of_a_message_is_found_and_knows_what_came_later() -> None:
+    index, talk = OracleIndex(), Talk()
+    take_in, notes = messages(index, talk), Remembered(NO_TX)
+    first, second, retraction = (DocumentKey(PLANS, seq) for seq in (1, 4, 5))
+    await take_in([said(talk, 1, "alpha", 1)], notes)
+    assert await asked_for(index, "alpha edited:yes") == []
+    talk.chains[second] = (first, second)
+    await take_in([said(talk, 4, "beta", 2)._replace(amendments=(second,))], notes)
+    assert await asked_for(index, "edited:yes") == [1, 4]
+    assert await asked_for(index, "alpha edited:yes deleted:no") == [1]
+    talk.chains[retraction], talk.retracted[first] = (first, second), 5
+    await take_in([Committed(TENANT, "messaging/7", 3, (), (), None, (retraction,))], notes)
+    assert await asked_for(index, "deleted:yes") == [1, 4]
+    assert await asked_for(index, "beta deleted:no") == []
+    assert await asked_for(index, "edited:no") == []
+
+
+async def test_versions_are_noted_for_an_index_that_is_made_anew() -> None:
+    index, talk = OracleIndex(), Talk()
+    notes = Remembered(NO_TX)
+    notes.noted[TENANT] = Noted(renewed=True)
+    first, second = DocumentKey(PLANS, 1), DocumentKey(PLANS, 4)
+    talk.texts_of[(TENANT, first)] = "alpha"
+    talk.chains[second] = (first, second)
+    await messages(index, talk)([said(talk, 4, "beta", 2)._replace(amendments=(second,))], notes)
+    assert notes.touched == [(TENANT, first), (TENANT, second)]
+
+
+async def asked_for(index: OracleIndex, text: str) -> list[int]:
+    hits = await index.search(TENANT, parse(text), Scope(), 100)
     return [hit.key.seq for hit in hits]
 
 

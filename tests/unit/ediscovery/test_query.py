@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.ediscovery.domain.documents import DELETED, EDITED
 from services.ediscovery.domain.errors import NameUnknown, QueryRefused
 from services.ediscovery.domain.query import (
     DEEPEST_QUERY,
@@ -47,6 +48,7 @@ VALUES = TEXTS.map(lambda text: " ".join(text.replace('"', "").split())).filter(
 DAYS = st.dates()
 LEAVES: st.SearchStrategy[Query] = st.one_of(
     TOKENS.map(Term),
+    st.sampled_from([EDITED, DELETED]).map(Term),
     st.lists(TOKENS, min_size=2, max_size=4).map(lambda tokens: Phrase(tuple(tokens))),
     TOKENS.map(Prefix),
     st.builds(Field, st.sampled_from(NAMES), VALUES),
@@ -125,6 +127,9 @@ def test_every_text_is_a_query_or_refused_at_a_column_of_it(text: str):
         ("anna@example.org", Phrase(("anna", "example", "org"))),
         ("http://a", Phrase(("http", "a"))),
         ('FROM:"Anna  Berg"', Field("from", "Anna Berg")),
+        ("edited:yes", Term(EDITED)),
+        ("Deleted:NO a", And((Not(Term(DELETED)), A))),
+        ('edited:"no" OR deleted:yes', Or((Not(Term(EDITED)), Term(DELETED)))),
         ("in:board a", And((Field("in", "board"), A))),
         ("sent:2026-01-01..2026-03-31", SentOn(date(2026, 1, 1), date(2026, 3, 31))),
         ("sent:2026-02-03", SentOn(date(2026, 2, 3), date(2026, 2, 3))),
@@ -158,6 +163,8 @@ def test_a_text_is_this_tree(text: str, query: Query):
         ("a NEAR/3 b", 3, "nearness"),
         ("a from:", 8, "value"),
         ("a sent:soon", 8, "2026-01-31"),
+        ("a edited:maybe", 10, "yes or no"),
+        ("deleted:", 9, "value"),
         ("sent:2026-02-30", 6, "2026-01-31"),
         ("sent:<0001-01-01", 6, "2026-01-31"),
         ("sent:2026-03-01..2026-02-01", 6, "not after"),

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
@@ -197,6 +198,29 @@ def test_an_rsmf_file_says_what_later_entries_say_of_a_message():
     assert message["reactions"] == [{"value": "👍", "count": 1, "participants": [str(PEOPLE[0].id)]}]
     assert [(each["previous"], each["new"]) for each in edit["edits"]] == [("first", "second")]
     assert edit["parent"] == message["id"]
+
+
+@pytest.mark.parametrize("form", Format)
+def test_a_version_says_what_came_after_it_and_is_read_back_as_it_was(form: Format):
+    items = [
+        revised(1, Kind.MESSAGE, b"first", parent=None, superseded_by=2, retracted_by=3),
+        revised(2, Kind.REVISION, b"second", parent=None, retracted_by=3),
+        revised(3, Kind.RETRACTION, b"a mistake", parent=None),
+    ]
+    files = files_of(form, items, 10)
+    assert shown_in(form, files) == [as_shown(item) for item in items]
+    if form is not Format.RSMF:
+        data = b"".join(file.data for file in files if file.path.startswith("data/")).lower()
+        assert len(re.findall(rb"superseded.by\W+2", data)) == 1
+        assert len(re.findall(rb"retracted.by\W+3", data)) == 2
+        return
+    first, second, retraction = manifest_of([Numbered(item, None) for item in items], [])["events"]
+    assert (first["deleted"], second["deleted"], retraction.get("deleted")) == (True, True, None)
+    assert {"name": "superseded_by", "value": "2"} in first["custom"]
+    assert retraction["body"] == "a mistake"
+    # the file of another day says it too
+    (alone,) = manifest_of([Numbered(items[0], None)], [])["events"]
+    assert alone["deleted"]
 
 
 def sample_entries() -> list[Produced]:

@@ -145,6 +145,8 @@ def message_of(entry: Numbered, domain: str) -> bytes:
         *([("X-Muniment-Subjects", _folded(str(each) for each in item.subjects))] if item.subjects else []),
         *([("X-Muniment-Bates", " ".join(entry.bates))] if entry.bates is not None else []),
         *([("X-Muniment-Redacted", "true")] if item.redacted else []),
+        *([("X-Muniment-Superseded-By", str(item.superseded_by))] if item.superseded_by is not None else []),
+        *([("X-Muniment-Retracted-By", str(item.retracted_by))] if item.retracted_by is not None else []),
         *([("X-Muniment-Body", "none")] if item.body is None else []),
     ]
     return rendered([*headers, ("MIME-Version", "1.0"), *_TEXT], wrapped(item.body or b""))

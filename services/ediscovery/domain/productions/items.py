@@ -80,7 +80,9 @@ class Produced:
 
     `audience` are those who were there when it was sent, with the sender. `body` is clear, None where the
     entry has none. `previous` is the text that a revision replaces, `parent` the message that is answered,
-    revised, retracted or reacted to. `redacted`: the body is not the one that was committed.
+    revised, retracted or reacted to. `redacted`: the body is not the one that was committed. A version is
+    `superseded_by` the entry of the next one, and `retracted_by` that of its message's retraction, as far as
+    the production reaches.
     """
 
     conversation: Conversation
@@ -97,6 +99,8 @@ class Produced:
     parent: UUID | None = None
     redacted: bool = False
     evidence: Evidence | None = None
+    superseded_by: int | None = None
+    retracted_by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,8 @@ def _entry_object(entry: Numbered) -> dict[str, Any]:
         "parent": None if item.parent is None else str(item.parent),
         "bates": None if entry.bates is None else list(entry.bates),
         "redacted": True if item.redacted else None,
+        "superseded_by": None if item.superseded_by is None else str(item.superseded_by),
+        "retracted_by": None if item.retracted_by is None else str(item.retracted_by),
         "body": text,
         "body_base64": None if item.body is None or text is not None else encoded(item.body),
         "previous": previous,

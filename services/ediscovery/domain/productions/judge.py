@@ -13,7 +13,7 @@ from libs.evidence.bundle import Commit
 from libs.evidence.entry import find_member
 from libs.evidence.production.manifest import Reason, Scope
 from libs.kernel.ids import ConversationId, MessageId, PrincipalId
-from services.ediscovery.domain.documents import DocumentKey, document_of
+from services.ediscovery.domain.documents import DocumentKey, document_of, marks_of
 from services.ediscovery.domain.oracle import matches
 from services.ediscovery.domain.productions.items import (
     Conversation,
@@ -31,6 +31,8 @@ MISSING: Final = "missing"
 """The log has no such entry, though it committed to one."""
 _KINDS: Final[Mapping[str, Kind]] = {
     "message_created": Kind.MESSAGE,
+    "message_revised": Kind.REVISION,
+    "message_retracted": Kind.RETRACTION,
     "conversation_created": Kind.CREATED,
     "participants_added": Kind.JOINED,
     "participants_removed": Kind.LEFT,
@@ -53,8 +55,12 @@ class Judge:
         commits: Mapping[UUID, Commit],
         first: int,
         last: int,
+        until: int,
     ) -> Iterator[Item]:
-        """Give what becomes of the entries `first` to `last`, of which `entries` are there, in order."""
+        """Give what becomes of the entries `first` to `last`, of which `entries` are there, in order.
+
+        What entries behind `until` say of them is not said yet: the production does not reach so far.
+        """
         found = {entry.seq: entry for entry in entries}
         for seq in range(first, last + 1):
             entry = found.get(seq)
@@ -62,7 +68,7 @@ class Judge:
                 yield Failed(about.id, seq, MISSING)
             else:
                 commit = None if entry.commit is None else commits[entry.commit]
-                yield self._item(about, presence.at(seq), entry, commit)
+                yield self._item(about, presence.at(seq), _as_of(entry, until), commit)
 
     def _item(
         self, about: Conversation, there: tuple[UUID, ...], entry: LoggedEntry, commit: Commit | None
@@ -79,13 +85,12 @@ class Judge:
             return Failed(about.id, entry.seq, str(entry.state), _withheld(entry, commit))
         member, text = _shown(entry)
         if not self._matches(about, entry, audience, text):
-            is_message = _KINDS.get(entry.kind) is Kind.MESSAGE
-            evidence = _withheld(entry, commit, metadata=not is_message)
+            evidence = _withheld(entry, commit, metadata=not _kind_of(entry).is_said)
             return Excluded(about.id, entry.seq, Reason.QUERY, evidence=evidence)
         return Produced(
             about,
             entry.seq,
-            _KINDS.get(entry.kind, Kind.OTHER),
+            _kind_of(entry),
             entry.message,
             entry.sent_at,
             entry.actor,
@@ -94,6 +99,8 @@ class Judge:
             audience=audience,
             subjects=entry.subjects,
             evidence=_evidence(entry, commit, member),
+            superseded_by=entry.superseded_by,
+            retracted_by=entry.retracted_by,
         )
 
     def _is_absent(self, entry: LoggedEntry, audience: Sequence[UUID]) -> bool:
@@ -108,7 +115,7 @@ class Judge:
     ) -> bool:
         if self.query is None:
             return True
-        if _KINDS.get(entry.kind) is not Kind.MESSAGE or text is None:
+        if not _kind_of(entry).is_said or text is None:
             return False
         document = document_of(
             DocumentKey(ConversationId(about.id), entry.seq),
@@ -117,6 +124,10 @@ class Judge:
             PrincipalId(entry.actor),
             map(PrincipalId, audience),
             text.decode(errors="replace"),
+            marks_of(
+                edited=entry.revision > 0 or entry.superseded_by is not None,
+                deleted=entry.retracted_by is not None,
+            ),
         )
         return matches(self.query, document)
 
@@ -128,6 +139,22 @@ def name_of(entries: Sequence[LoggedEntry]) -> str:
             found = find_member(entry.body)
             return found[1] if found is not None and found[0] == "name" else ""
     return ""
+
+
+def _kind_of(entry: LoggedEntry) -> Kind:
+    return _KINDS.get(entry.kind, Kind.OTHER)
+
+
+def _as_of(entry: LoggedEntry, until: int) -> LoggedEntry:
+    """Return an entry without what is said of it behind `until`: whenever it is read, it is the same."""
+
+    def known(seq: int | None) -> int | None:
+        return None if seq is None or seq > until else seq
+
+    superseded_by, retracted_by = known(entry.superseded_by), known(entry.retracted_by)
+    if (superseded_by, retracted_by) == (entry.superseded_by, entry.retracted_by):
+        return entry
+    return replace(entry, superseded_by=superseded_by, retracted_by=retracted_by)
 
 
 def _shown(entry: LoggedEntry) -> tuple[str | None, bytes | None]:

@@ -2,8 +2,8 @@
 
 A `.rsmf` is a mail with a transcript and one attachment, `rsmf.zip`, which holds `rsmf_manifest.json`. Files
 of one day belong together by their `eventcollectionid`. Each entry is an event, in order; an edit is an
-event of its own with its `edits`, so that the file reads as the log does. A message that is retracted in the
-same file is `deleted`, and keeps its body.
+event of its own with its `edits`, so that the file reads as the log does. What was retracted later is
+`deleted`, and keeps its body.
 """
 
 from collections.abc import Iterable, Sequence
@@ -173,6 +173,7 @@ def _event(entry: Numbered, subject: UUID | None, number: int) -> Event:
         "timestamp": instant_text(item.sent_at),
         "participant": None if subject is None else str(subject),
         "body": text_of(item.body) if not number else None,
+        "deleted": True if item.retracted_by is not None else None,
         "edits": [_edit(item)] if item.kind is Kind.REVISION and item.sender is not None else None,
         "custom": [{"name": name, "value": value} for name, value in _custom(entry)],
     }
@@ -204,6 +205,10 @@ def _custom(entry: Numbered) -> list[tuple[str, str]]:
         members.append(("bates", " ".join(entry.bates)))
     if item.redacted:
         members.append(("redacted", "true"))
+    if item.superseded_by is not None:
+        members.append(("superseded_by", str(item.superseded_by)))
+    if item.retracted_by is not None:
+        members.append(("retracted_by", str(item.retracted_by)))
     return members
 
 

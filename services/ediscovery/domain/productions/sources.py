@@ -81,7 +81,8 @@ class LoggedEntry:
     """An entry of a conversation's log, opened as far as it can be, with what proves it.
 
     `body` is as it was sent. A salt is None where what it opens cannot be shown. `commit` is None for an
-    entry from before the audit log, which nothing proves.
+    entry from before the audit log, which nothing proves. A version of a message may be `superseded_by` the
+    entry of the next one, or `retracted_by` that of its retraction.
     """
 
     seq: int
@@ -101,6 +102,8 @@ class LoggedEntry:
     body_salt: bytes | None = None
     body_commitment: bytes | None = None
     destroyed_by: UUID | None = None
+    superseded_by: int | None = None
+    retracted_by: int | None = None
 
 
 class Proofs(NamedTuple):
