@@ -7,11 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, NoReturn, cast
 from uuid import UUID
+from zipfile import ZipFile
 
 import httpx
 import psycopg
+from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from infra.engines.openbao import AppRole, OpenBaoServer
@@ -20,19 +23,32 @@ from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier, 
 from libs.authz.authorizer import Authorizer
 from libs.barrier.door import hold_door
 from libs.contracts.holds import CONFIRMATIONS, GenerationConfirmed
+from libs.contracts.internal import SigningKeyLease
 from libs.contracts.socket import body_of
 from libs.db.pool import CrossingDatabase, TenantDatabase, Transaction
 from libs.disposition.presets import read_presets
 from libs.events.effects import ApplyMany, apply_records, one_by_one
 from libs.events.records import StreamRecord
+from libs.evidence.certificate.items import parse_item
+from libs.evidence.verify import verify_path
 from libs.host.app import create_app
 from libs.host.clients import ServiceClient
+from libs.host.leases import LeasedKey
 from libs.kernel.clock import ManualClock
 from libs.kernel.denials import Denials
 from libs.kernel.ids import ConversationId, DeviceId, MessageId, PrincipalId, SessionId, SystemIds, TenantId
 from libs.kernel.randomness import SystemRandomness
 from libs.telemetry.metrics import Metrics
 from libs.telemetry.tracing import Tracing
+from services.ediscovery.adapters.correspondence import SealedCorrespondence
+from services.ediscovery.adapters.tantivy import TantivyIndex
+from services.ediscovery.edge.stream import index_door
+from services.ediscovery.ports.expunges import Expunges
+from services.ediscovery.store.expunges import PostgresDueExpunges, PostgresExpunges
+from services.ediscovery.store.rebuilds import PostgresNotes, PostgresNotesUnderWay
+from services.ediscovery.usecases.current import CurrentIndex
+from services.ediscovery.usecases.expunge import ExpungeDestroyed, Settling
+from services.ediscovery.usecases.index import IndexMessages
 from services.holds.domain.holds import EXECUTORS
 from services.holds.edge.stream import confirmation_door
 from services.holds.store.confirmations import PostgresConfirmations
@@ -56,15 +72,21 @@ from services.messaging.adapters.live import RedisLive
 from services.messaging.domain.bodies import unpacked
 from services.messaging.domain.entries import ConversationKey
 from services.messaging.domain.errors import KeysUnavailable
+from services.messaging.edge.destroyed import destroyed_routes
+from services.messaging.edge.internal import entry_routes
+from services.messaging.edge.problems import PROBLEMS as PROBLEMS_OF_MESSAGING
 from services.messaging.edge.stream import closing_door, order_door
 from services.messaging.ports import Closings, DispositionOrders, DispositionRuns, OpenOrder, RunUnderWay
 from services.messaging.store.amendments import PostgresAmendments
 from services.messaging.store.closings import PostgresClosings, PostgresStatedClosings
+from services.messaging.store.destroyed import PostgresDestroyed
 from services.messaging.store.disposals import PostgresDispositionRuns
 from services.messaging.store.dispositions import PostgresDispositionOrders, PostgresReceivedOrders
+from services.messaging.store.evidence import PostgresEvidence
 from services.messaging.store.log_reader import PostgresLogReader
 from services.messaging.store.log_writer import PostgresLogWriter
 from services.messaging.usecases import access as access_of_messaging
+from services.messaging.usecases.amend import AmendMessage
 from services.messaging.usecases.close import CloseKeys
 from services.messaging.usecases.commit import GroupCommit
 from services.messaging.usecases.converse import Converse
@@ -72,20 +94,35 @@ from services.messaging.usecases.deliver import Deliver
 from services.messaging.usecases.dispose import CarryOut
 from services.messaging.usecases.dispositions import AnswerOrders
 from services.messaging.usecases.entries import open_stored
+from services.messaging.usecases.prove import ProveEntries
+from services.messaging.usecases.refer import ReferToEntries
 from services.messaging.usecases.seal import Seal
 from services.messaging.usecases.send import SendMessage
+from services.messaging.usecases.tell_destroyed import TellDestroyed
+from services.retention.adapters.destroyed import MessagingDestroyed
 from services.retention.edge.stream import answer_door
+from services.retention.edge.stream import confirmation_door as certificate_confirmation_door
+from services.retention.ports.certificates import DueCertificates
 from services.retention.store.books import PostgresAnswers, PostgresBooks
+from services.retention.store.certificates import PostgresCertificateBooks
+from services.retention.store.confirmations import PostgresConfirmations as PostgresStoreConfirmations
+from services.retention.store.due_certificates import PostgresDueCertificates
 from services.retention.usecases import access as access_of_retention
+from services.retention.usecases.certificates import Certificates
+from services.retention.usecases.certify import Certify
 from services.retention.usecases.orders import Orders
 from services.retention.usecases.rules import Erasures, Locks, Rules
 from services.retention.usecases.runs import Runs
+from tests.integration.certificates.registry import SEED, SIGNED
 from tests.integration.keys.service import SEEDS
+from tests.integration.retention.office import Logged
 from tests.support.engines import ServiceDatabase
+from tests.unit.evidence.logs import INSTANCE
 
 NOON: Final = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SERVICES: Final = ("holds", "retention", "messaging", "keys", "ediscovery")
-"""eDiscovery takes part in the barrier alone: its index is proved elsewhere."""
+SEGMENT_ITEMS: Final = 2
+"""Items of a certificate's segment: one of some items then takes several transactions."""
 RING_AGE: Final = timedelta(seconds=60)
 BACKUPS: Final = timedelta(days=7)
 CONFIRMED: Final[dict[str, type[GenerationConfirmed]]] = {
@@ -168,9 +205,11 @@ class Link:
 
 
 class Ours:
-    """The orders or runs of one tenant alone; a transaction on one of them crashes at its end if told so."""
+    """What waits of one tenant alone; a transaction on one of them crashes at its end if told so."""
 
-    def __init__(self, inner: DispositionOrders | DispositionRuns | Closings) -> None:
+    def __init__(
+        self, inner: DispositionOrders | DispositionRuns | Closings | Expunges | DueCertificates
+    ) -> None:
         """Stand before `inner`."""
         self._inner: Any = inner
         self.tenant: TenantId
@@ -184,6 +223,19 @@ class Ours:
     async def waiting(self) -> list[tuple[TenantId, UUID]]:
         """Return what waits of the tenant."""
         return [each for each in await self._inner.waiting() if each[0] == self.tenant]
+
+    async def tenants(self) -> Mapping[TenantId, int]:
+        """Return how much waits of the tenant, if anything does."""
+        waiting: Mapping[TenantId, int] = await self._inner.tenants()
+        return {each: count for each, count in waiting.items() if each == self.tenant}
+
+    @asynccontextmanager
+    async def begin(self, tenant: TenantId) -> AsyncIterator[Any]:
+        """Begin a transaction."""
+        async with self._inner.begin(tenant) as begun:
+            yield begun
+            if self.crashing:
+                raise Crashed
 
     @asynccontextmanager
     async def open(self, tenant: TenantId, order: UUID) -> AsyncIterator[Any]:
@@ -229,13 +281,21 @@ class House:
     runs: Runs
     converse: Converse
     send: SendMessage
+    amend: AmendMessage
     reader: PostgresLogReader
     answer_orders: AnswerOrders
     carry_out: CarryOut
     close_keys: CloseKeys
+    expunge: ExpungeDestroyed
+    certify: Certify
+    certificates: Certificates
+    index: CurrentIndex
+    engine: TantivyIndex
     answering: Ours
     carrying: Ours
     closing: Ours
+    expunging: Ours
+    certifying: Ours
     links: list[Link]
     fresh_keys: Callable[[], KeyServiceKeys]
 
@@ -248,6 +308,28 @@ class House:
         """Read rows as the administrator of a service's database."""
         cursor = await self.looks[service].execute(statement.encode(), parameters)
         return await cursor.fetchall()
+
+    async def words(self, tenant: TenantId) -> frozenset[str]:
+        """Return the dictionary of a tenant's index, as it lies in the files."""
+        return frozenset(await self.engine.terms(tenant))
+
+    async def certified(self, reader: Actor, certificate: UUID) -> dict[UUID, set[int]]:
+        """Take a certificate as its readers do, check it as a stranger does, and return its items.
+
+        Raises EvidenceRefused for one that does not hold, or names an item twice.
+        """
+        pieces = [piece async for piece in await self.certificates.download(reader, certificate)]
+        named: dict[UUID, set[int]] = {}
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "certificate.zip"
+            file.write_bytes(b"".join(pieces))
+            verify_path(file, SIGNED)
+            with ZipFile(file) as whole:
+                segments = [whole.read(name) for name in whole.namelist() if name.startswith("items/")]
+        for line in b"".join(segments).splitlines():
+            item = parse_item(line, "items")
+            named.setdefault(item.conversation, set()).add(item.seq)
+        return named
 
     async def somebody_waits(self) -> bool:
         """Say whether a transaction of messaging waits for a row that another one holds."""
@@ -269,7 +351,9 @@ class House:
         stored = await self.reader.entries(key, 0, 9999, 9999)
         entries = await open_stored(key, stored, self.fresh_keys())
         return {
-            each.seq: None if each.body is None else each.body.text
+            each.seq: None
+            if (shown := each.body if each.current is None else each.current.body) is None
+            else shown.text
             for each in entries
             if each.kind == "message_created"
         }
@@ -278,19 +362,20 @@ class House:
         """Open every payload of a conversation, hidden ones too, by keys fetched anew."""
         rows = await self.rows(
             "messaging",
-            "SELECT p.seq, e.message, p.sealed FROM messaging.payload p JOIN messaging.entry e"
+            "SELECT p.seq, e.message, e.revision, p.sealed FROM messaging.payload p JOIN messaging.entry e"
             " USING (tenant, conversation, seq) WHERE p.tenant = %s AND p.conversation = %s",
             tenant,
             room,
         )
         keys, key = self.fresh_keys(), ConversationKey(tenant, ConversationId(room))
-        await keys.fetch_opening_keys(tenant, [bytes(sealed) for _, _, sealed in rows])
+        await keys.fetch_opening_keys(tenant, [bytes(sealed) for *_, sealed in rows])
         texts: dict[int, str | None] = {}
-        for seq, message, sealed in rows:
+        for seq, message, revision, sealed in rows:
             opening = keys.find_opening_key(bytes(sealed))
             if opening is None:
                 raise KeysUnavailable
-            texts[seq] = body_of(unpacked(opening.open(bytes(sealed), key, MessageId(message), 0)).body).text
+            clear = opening.open(bytes(sealed), key, MessageId(message), revision)
+            texts[seq] = body_of(unpacked(clear).body).text
         return texts
 
 
@@ -300,9 +385,9 @@ def _nobody(*_: object) -> NoReturn:
 
 @asynccontextmanager
 async def house_of(
-    databases: Mapping[str, ServiceDatabase], bao: OpenBaoServer, role: AppRole
+    databases: Mapping[str, ServiceDatabase], bao: OpenBaoServer, role: AppRole, folder: Path
 ) -> AsyncIterator[House]:
-    """Open everything on these databases, by service, and close it afterwards."""
+    """Open everything on these databases, by service, with an index in `folder`; close it afterwards."""
     clock = ManualClock(NOON)
     randomness = SystemRandomness()
     ids = SystemIds(clock, randomness)
@@ -336,7 +421,10 @@ async def house_of(
         stack.push_async_callback(vault.close)
         keystore = PostgresKeystore(apps["keys"], clock, ids, Tracing("keys"))
         obtain = ObtainDeks(keystore, vault, ids, randomness)
-        peers = {"messaging": base64.b64encode(public_key_of(SEEDS["messaging"])).decode()}
+        peers = {
+            name: base64.b64encode(public_key_of(SEEDS[name])).decode()
+            for name in ("messaging", "ediscovery", "retention")
+        }
         of_tokens = ManualClock(NOON)  # not moved back, as the other is at the beginning of each life
         verifier = ServiceTokenVerifier("keys", peers, of_tokens)
         routes = dek_routes(
@@ -347,14 +435,18 @@ async def house_of(
             RetireDeks(keystore),
         )
         app = create_app("keys", title="Trial", prefix="/keys/v1", routers=[routes], problems=PROBLEMS)
-        client = await stack.enter_async_context(
-            ServiceClient(
-                "http://keys:1",
-                "keys",
-                ServiceTokenSigner("messaging", SEEDS["messaging"], of_tokens, ids),
-                transport=httpx.ASGITransport(app, raise_app_exceptions=False),
+
+        async def client_of(app: FastAPI, target: str, caller: str) -> ServiceClient:
+            return await stack.enter_async_context(
+                ServiceClient(
+                    f"http://{target}:1",
+                    target,
+                    ServiceTokenSigner(caller, SEEDS[caller], of_tokens, ids),
+                    transport=httpx.ASGITransport(app, raise_app_exceptions=False),
+                )
             )
-        )
+
+        client = await client_of(app, "keys", "messaging")
 
         def fresh_keys() -> KeyServiceKeys:
             return KeyServiceKeys(
@@ -376,6 +468,35 @@ async def house_of(
         carrying = Ours(PostgresDispositionRuns(await crossing_pool("messaging", "disposer"), clock, ids))
         closing = Ours(PostgresClosings(await crossing_pool("messaging", "closer"), clock, ids))
 
+        # messaging's routes for those who index, and who certify
+        referring = ServiceTokenVerifier("messaging", peers, of_tokens)
+        relay = create_app(
+            "messaging-relay",
+            title="Trial",
+            prefix="/messaging-relay/v1",
+            routers=[
+                entry_routes(
+                    referring,
+                    ReferToEntries(reader),
+                    ProveEntries(PostgresEvidence(apps["messaging"], ids, clock)),
+                ),
+                destroyed_routes(referring, TellDestroyed(PostgresDestroyed(apps["messaging"]))),
+            ],
+            problems=PROBLEMS_OF_MESSAGING,
+        )
+
+        # ediscovery
+        correspondence = SealedCorrespondence(
+            await client_of(relay, "messaging", "ediscovery"),
+            await client_of(app, "keys", "ediscovery"),
+            clock,
+            max_age_seconds=RING_AGE.total_seconds(),
+            max_keys=1000,
+        )
+        engine = TantivyIndex(folder, correspondence)
+        index = CurrentIndex(lambda _: engine, PostgresNotes(apps["ediscovery"]))
+        expunging = Ours(PostgresExpunges(projecting["ediscovery"], clock, ids))
+
         # holds and retention
         registers, books = (
             PostgresRegisters(apps["holds"], clock, ids),
@@ -384,6 +505,13 @@ async def house_of(
         to_holds = access_of_holds.Access(authorizer, denials)
         to_retention = access_of_retention.Access(authorizer, denials)
         presets = {preset.name: preset for preset in read_presets(Path("policies/retention"))}
+
+        certifying = Ours(PostgresDueCertificates(projecting["retention"]))
+        certificates = PostgresCertificateBooks(apps["retention"], clock, ids)
+        signing = SigningKeyLease(kid="z", private=SEED, not_after=datetime(2099, 1, 1, tzinfo=UTC))
+
+        async def lease() -> SigningKeyLease:
+            return signing
 
         def confirmations_in(tx: Transaction) -> PostgresConfirmations:
             return PostgresConfirmations(tx, clock, ids)
@@ -396,7 +524,15 @@ async def house_of(
             ("messaging", "retention"): one_by_one(answer_door("messaging", answers_in, clock, ids)),
             ("messaging", "keys"): shred_door(lambda tx: shredding_in(tx, clock, ids), clock, BACKUPS),
             ("keys", "messaging"): one_by_one(closing_door(PostgresStatedClosings, clock)),
+            ("messaging", "ediscovery"): index_door(
+                IndexMessages(lambda _: engine, correspondence, clock),
+                PostgresNotesUnderWay,
+                PostgresDueExpunges,
+            ),
         }
+        for store in ("ediscovery", "keys"):
+            stores = certificate_confirmation_door(store, PostgresStoreConfirmations, clock)
+            doors[store, "retention"] = one_by_one(stores)
         pools = {("messaging", "keys"): await crossing_pool("keys", "shredder")}
         for name in EXECUTORS:
             doors["holds", name] = hold_door(name, CONFIRMED[name], clock, ids)
@@ -415,15 +551,32 @@ async def house_of(
             runs=Runs(books, to_retention, clock, ids),
             converse=Converse(access, reader, seal, commit),
             send=SendMessage(access, seal, commit, Deliver(reader, keys, live, _nobody)),
+            amend=AmendMessage(access, amendments, seal, commit),
             reader=reader,
             answer_orders=AnswerOrders(cast("DispositionOrders", answering)),
             carry_out=CarryOut(cast("DispositionRuns", carrying)),
             close_keys=CloseKeys(
                 cast("Closings", closing), KeyServiceClosingKeys(client, randomness), clock, RING_AGE
             ),
+            expunge=ExpungeDestroyed(index, cast("Expunges", expunging), clock, ids, Settling(0)),
+            certify=Certify(
+                cast("DueCertificates", certifying),
+                certificates,
+                MessagingDestroyed(await client_of(relay, "messaging", "retention")),
+                LeasedKey(lease, clock),
+                INSTANCE,
+                clock,
+                ids,
+                segment_items=SEGMENT_ITEMS,
+            ),
+            certificates=Certificates(certificates, to_retention, Logged(databases["retention"])),
+            index=index,
+            engine=engine,
             answering=answering,
             carrying=carrying,
             closing=closing,
+            expunging=expunging,
+            certifying=certifying,
             links=[
                 Link(
                     source,

@@ -5,7 +5,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -28,7 +28,9 @@ from libs.contracts.retention import MessagingOrderAnswered, MessagingOrderCompl
 from libs.contracts.socket import Body
 from libs.disposition.claims import RuleKind
 from libs.disposition.period import Period
+from libs.evidence.errors import EvidenceRefused
 from libs.kernel.ids import ConversationId, TenantId
+from services.ediscovery.domain.query import Scope, Term
 from services.holds.domain.errors import HoldEnded, ReleasePending
 from services.holds.domain.holds import EXECUTORS, Terms
 from services.messaging.domain.entries import ConversationKind
@@ -55,6 +57,8 @@ UNTIL_FENCED: Final = timedelta(seconds=130)
 MOST_STEPS: Final = 100
 """More than any run takes here."""
 ALL: Final = 1000
+MOST_ROUNDS: Final = 3
+"""After which all stores have let go, whatever each of them had to hear of another one."""
 
 T = TypeVar("T")
 TENANTS: Final = itertools.count(1)
@@ -109,6 +113,8 @@ class Seen:
     generation: int
     in_force: frozenset[UUID]
     shredded: frozenset[UUID]
+    expunged: dict[UUID, int]
+    certificates: frozenset[UUID]
 
 
 class ComplianceMachine(RuleBasedStateMachine):
@@ -135,14 +141,16 @@ class ComplianceMachine(RuleBasedStateMachine):
         self.dry_runs: list[UUID] = []
         self.runs: list[Run] = []
         self.over: dict[UUID, str] = {}
+        self.certified: dict[UUID, set[Place]] = {}
         self.standing_still: asyncio.Task[bool] | None = None
         self.taking_in: asyncio.Task[int] | None = None
         self.before: Seen | None = None
         self.is_broken = False
         # each life begins at the same time; the keys' own clock knows nothing of it
         self.house.clock.jump((BEGINNING - self.house.clock.now()).total_seconds())
-        for orders in (self.house.answering, self.house.carrying, self.house.closing):
-            orders.tenant = self.tenant
+        house = self.house
+        for ours in (house.answering, house.carrying, house.closing, house.expunging, house.certifying):
+            ours.tenant = self.tenant
 
     def go(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something on the loop of the house."""
@@ -189,10 +197,12 @@ class ComplianceMachine(RuleBasedStateMachine):
         for room, number in itertools.product(range(len(self.rooms)), range(3)):
             sender = self.people[(first + number) % PEOPLE]
             if sender.principal in self.present[self.rooms[room]]:
-                under_way.append(await self._sent(sender, room, f"{len(self.ledger.said)} {room} {number}"))
+                text = f"said{len(self.ledger.said)}in{room}by{number}"
+                under_way.append(await self._sent(sender, room, text))
         for done, said in under_way:
             one = said(acknowledged(await done).seq)
             self.ledger.said[one.place] = one
+            self.ledger.current[one.place] = one.place
 
     async def _sent(
         self, sender: Actor, where: int, text: str
@@ -218,6 +228,41 @@ class ComplianceMachine(RuleBasedStateMachine):
             self.present[room] = self.present[room] ^ {other}
         self.go(self._talk(first))
         self.tick(days)
+
+    @rule(
+        who=people,
+        where=rooms,
+        revisions=st.integers(0, 2),
+        retracts=st.booleans(),
+        days=st.sampled_from([0, 0, 12]),
+    )
+    def amend(self, who: int, where: int, revisions: int, retracts: bool, days: int) -> None:
+        """Say something, give it other texts, perhaps take it back, and let time pass."""
+        sender, room = self.people[who], self.rooms[where]
+        if sender.principal in self.present[room]:
+            self.go(self._amended(sender, where, revisions, retracts=retracts))
+        self.tick(days)
+
+    async def _amended(self, sender: Actor, where: int, revisions: int, *, retracts: bool) -> None:
+        house, ledger, room = self.house, self.ledger, ConversationId(self.rooms[where])
+        name = f"said{len(ledger.said)}in{where}amended"
+        done, said = await self._sent(sender, where, f"{name}0")
+        first = said(acknowledged(await done).seq)
+        ledger.said[first.place] = first
+        ledger.current[first.place] = first.place
+        for number in range(1, revisions + 1):
+            house.clock.advance(1)
+            body, at = Body(text=f"{name}{number}"), house.clock.now()
+            revised = await house.amend.revise(sender, room, first.place.seq, house.ids.uuid7(), body)
+            place = Place(room, acknowledged(await revised).seq)
+            ledger.said[place] = replace(first, place=place, sent_at=at, text=f"{name}{number}")
+            ledger.current[first.place] = place
+            self.met["a message was revised"] += 1
+        if retracts:
+            retracted = await house.amend.retract(sender, room, first.place.seq, house.ids.uuid7(), None)
+            acknowledged(await retracted)
+            ledger.retracted.add(first.place)
+            self.met["a message was retracted"] += 1
 
     def tick(self, days: int) -> None:
         """Let time pass."""
@@ -486,7 +531,8 @@ class ComplianceMachine(RuleBasedStateMachine):
         self.close_keys(arrives=True)
 
     def carry_out(self, steps: int, *, stands: bool) -> None:
-        """Have a dry run approved, and carry some of it out."""
+        """Have what there is indexed, and a dry run approved; carry some of it out."""
+        self.deliver("messaging", "ediscovery", ALL)
         self.try_out(0)
         self.deliver("retention", "messaging", ALL)
         self.answer(crashing=False)
@@ -574,6 +620,40 @@ class ComplianceMachine(RuleBasedStateMachine):
             self.deliver("messaging", "keys", ALL)
             self.deliver("keys", "messaging", ALL)
 
+    # The index lets go of what is gone, and retention certifies it.
+
+    @rule(act=st.sampled_from(["index", "expunge", "certify", "certify", "all"]), crashing=st.booleans())
+    def let_go(self, act: str, crashing: bool) -> None:
+        """Index what was said, let words vanish, certify what all stores confirmed, or crash over it."""
+        if act in ("index", "all"):
+            self.deliver("messaging", "ediscovery", ALL, crashing=crashing)
+        if act in ("expunge", "all"):
+            self.expunge(crashing=crashing)
+        if act in ("certify", "all"):
+            self.certify(crashing=crashing)
+
+    def expunge(self, *, crashing: bool) -> None:
+        """Let the words of what was destroyed vanish, or crash when they have, before it is noted."""
+        if "ediscovery" in self.dead:
+            return
+        self.house.expunging.crashing = crashing
+        try:
+            self.go(self.house.expunge())
+        except Crashed:
+            self.met["words vanished in a crash"] += 1
+        finally:
+            self.house.expunging.crashing = False
+
+    def certify(self, *, crashing: bool) -> None:
+        """Bring what stores confirm, and certify it: all of it, or one transaction's worth."""
+        for store in ("messaging", "ediscovery", "keys"):
+            self.deliver(store, "retention", ALL)
+        if not crashing:
+            self.go(self.house.certify())
+            return
+        for tenant, order in self.go(self.house.certifying.waiting()):
+            self.go(self.house.certify.step(tenant, order))
+
     def _is_free(self) -> bool:
         return self.standing_still is None and "messaging" not in self.dead
 
@@ -653,6 +733,14 @@ class ComplianceMachine(RuleBasedStateMachine):
         shredded = await rows(
             "keys", "SELECT dek FROM keys.dek WHERE tenant = %s AND shredded_at IS NOT NULL", tenant
         )
+        expunged = await rows(
+            "ediscovery",
+            "SELECT order_id, sum(items) FROM ediscovery.expunged WHERE tenant = %s GROUP BY order_id",
+            tenant,
+        )
+        issued = await rows(
+            "retention", "SELECT certificate FROM retention.certificate WHERE tenant = %s", tenant
+        )
         events = await self._events(PayloadsDestroyed.name, MessagingOrderCompleted.name)
         destroyed = [event for event in events if isinstance(event, PayloadsDestroyed)]
         ended = [event for event in events if isinstance(event, MessagingOrderCompleted)]
@@ -666,6 +754,8 @@ class ComplianceMachine(RuleBasedStateMachine):
             generation=max((row[2] for row in found if row[0] == "generation"), default=0),
             in_force=frozenset(row[0] for row in in_force),
             shredded=frozenset(row[0] for row in shredded),
+            expunged={order: int(items) for order, items in expunged},
+            certificates=frozenset(row[0] for row in issued),
         )
 
     @invariant()
@@ -688,6 +778,8 @@ class ComplianceMachine(RuleBasedStateMachine):
         if before is not None:
             self._see_held(before, before.payloads - now.payloads, now)
         self._see_ends(now)
+        self._see_words(before, now)
+        self._see_certificates(before, now)
         self.met["a key was shredded"] += len(now.shredded - (before.shredded if before else now.shredded))
         changed = before is None or (before.hidden_by, before.shredded) != (now.hidden_by, now.shredded)
         if changed or (before is not None and before.payloads - now.payloads):
@@ -734,6 +826,53 @@ class ComplianceMachine(RuleBasedStateMachine):
                 if not ends[run.order] and left:
                     raise Broken(f"a run ended, and left {left}")
 
+    def _see_words(self, before: Seen | None, now: Seen) -> None:
+        """See that the words of as many items are gone from the files as eDiscovery says."""
+        if before is not None and before.expunged == now.expunged:
+            return
+        words = self.go(self.house.words(self.tenant))
+        for order, items in now.expunged.items():
+            gone = [place for place, by in now.destroyed_by.items() if by == order]
+            stand = [place for place in gone if self.ledger.said[place].text in words]
+            if items > len(gone):
+                raise Broken(f"the words of {items} items are told to be gone, of {len(gone)}")
+            if len(stand) > len(gone) - items:
+                raise Broken(f"the words of {items} items are told to be gone, and {stand} stand")
+            self.met["words are gone"] += items
+
+    def _see_certificates(self, before: Seen | None, now: Seen) -> None:
+        """See that a certificate holds, comes after all stores, and names what its run destroyed."""
+        for certificate in now.certificates - (before.certificates if before is not None else set()):
+            if certificate not in self.over:
+                raise Broken("what is not over is certified")
+            self.certified[certificate] = self.go(self._certified(certificate))
+            self.met["a run was certified"] += 1
+            gone = {place for place, by in now.destroyed_by.items() if by == certificate}
+            if now.expunged.get(certificate, 0) != len(gone):
+                raise Broken("a run is certified, and words of what it destroyed may stand")
+            if not self.go(self._sealed_by(certificate)) <= now.shredded:
+                raise Broken("a run is certified, and a key that had sealed what it destroyed is there")
+        for certificate, named in self.certified.items():
+            if named != {place for place, by in now.destroyed_by.items() if by == certificate}:
+                raise Broken("a certificate names something else than what its run destroyed")
+
+    async def _certified(self, certificate: UUID) -> set[Place]:
+        try:
+            named = await self.house.certified(self.officer, certificate)
+        except EvidenceRefused as refused:
+            raise Broken(f"a certificate does not hold: {refused}") from None
+        return {Place(room, seq) for room, seqs in named.items() for seq in seqs}
+
+    async def _sealed_by(self, order: UUID) -> frozenset[UUID]:
+        """Return the keys that had sealed what a run destroyed."""
+        rows = await self.house.rows(
+            "messaging",
+            "SELECT DISTINCT dek FROM messaging.disposed WHERE tenant = %s AND destroyed_by = %s",
+            self.tenant,
+            order,
+        )
+        return frozenset(dek for (dek,) in rows)
+
     def _see_readable(self, now: Seen) -> None:
         """See that what is there can be read: a key that is gone too early shows here."""
         try:
@@ -745,8 +884,7 @@ class ComplianceMachine(RuleBasedStateMachine):
         """Compare what readers are shown with all that is not due, and open what is hidden and not gone."""
         for room in self.rooms:
             own = {place.seq: said for place, said in self.ledger.said.items() if place.room == room}
-            hidden = {place.seq for place in now.hidden_by if place.room == room}
-            expected = {seq: None if seq in hidden else said.text for seq, said in own.items()}
+            expected = self.ledger.shown(room, now.hidden_by.__contains__)
             if await self.house.shown(self.tenant, room) != expected:
                 raise Broken(f"readers of {room} are shown something else than {expected}")
             there = {place.seq for place in now.payloads if place.room == room}
@@ -780,6 +918,34 @@ class ComplianceMachine(RuleBasedStateMachine):
         if self.before.in_force != placed - released:
             raise Broken("a hold never came into force")
         self._see_readable(self.before)
+        self._see_all_certified()
+
+    def _see_all_certified(self) -> None:
+        """See all stores to their end: then each run has its certificate, and the index what is there."""
+        for _ in range(MOST_ROUNDS):
+            if self.over:
+                self.close_keys(arrives=True)
+            self.deliver("messaging", "ediscovery", ALL)
+            self.expunge(crashing=False)
+            self.certify(crashing=False)
+            self.nothing_is_broken()
+        now = self.before
+        assert now is not None
+        if missing := set(now.destroyed_by.values()) - now.certificates:
+            gone = [place for place, by in now.destroyed_by.items() if by in missing]
+            raise Broken(f"{gone} are destroyed without a certificate")
+        there = {place: self.ledger.said[place].text for place in now.payloads}
+        firsts = {there[place] for place in self.ledger.current.keys() & there.keys()}
+        # an index may leave out what a revision says, and has no word that stands nowhere
+        if not firsts <= self.go(self.house.words(self.tenant)) <= set(there.values()):
+            raise Broken("the index has other words than there are")
+        for said in self.ledger.said.values():
+            found = self.go(self.house.index.search(self.tenant, Term(said.text), Scope(), 10))
+            places = [Place(*hit.key) for hit in found]
+            if places != [said.place] and (places or said.text in firsts):
+                raise Broken(f"{said.place} is there, and is found as {places}")
+            if places and said.place not in there:
+                raise Broken(f"{said.place} is destroyed, and found")
 
     def _let_go(self) -> None:
         """Leave no transaction open for those who come after."""

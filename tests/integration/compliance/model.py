@@ -3,7 +3,7 @@
 Nothing here is the product's: the machine holds the product against it. Source: docs/retention-decision.md.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -132,6 +132,10 @@ class Ledger:
     """What people did, kept beside the platform."""
 
     said: dict[Place, Said] = field(default_factory=dict)
+    """Every version of every message: each is an item of its own."""
+    current: dict[Place, Place] = field(default_factory=dict)
+    """The version that is in force of each message, by its first."""
+    retracted: set[Place] = field(default_factory=set)
     rules: dict[UUID, Rule] = field(default_factory=dict)
     locks: dict[UUID, Rule] = field(default_factory=dict)
     erasures: list[Erasure] = field(default_factory=list)
@@ -139,6 +143,15 @@ class Ledger:
     changes: list[tuple[UUID, bool]] = field(default_factory=list)
     """Holds placed (True) and released, in order: the n-th change makes generation n."""
     orders: dict[UUID, Claims] = field(default_factory=dict)
+
+    def shown(self, room: UUID, hidden: Callable[[Place], bool]) -> dict[int, str | None]:
+        """Return what readers are shown of the messages of a room: of each the version in force."""
+        texts: dict[int, str | None] = {}
+        for first, version in self.current.items():
+            if first.room == room:
+                is_shown = first not in self.retracted and not hidden(version)
+                texts[first.seq] = self.said[version].text if is_shown else None
+        return texts
 
     def claims(self, as_of: datetime) -> Claims:
         """Return what an order given now would be decided by."""

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -11,11 +12,25 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from libs.barrier.errors import GenerationPassed
 from libs.barrier.generation import generation_of, share_generation
+from libs.contracts.retention import ItemsExpunged
 from libs.db.pool import Transaction
-from libs.kernel.ids import TenantId
+from libs.events.outbox import append
+from libs.evidence.certificate.items import DestroyedLine
+from libs.kernel.clock import SystemClock
+from libs.kernel.ids import SystemIds, TenantId
+from libs.kernel.randomness import SystemRandomness
+from services.ediscovery.domain.documents import DocumentKey
+from services.ediscovery.ports.expunges import Destruction
+from services.ediscovery.store import expunges
+from services.ediscovery.store.outgoing import records_of
+from services.ediscovery.usecases.current import CurrentIndex
 from services.messaging.domain.dispositions import Claims, Disposals, Planned, decide_batch
 from services.messaging.store import closings, disposals
 from services.messaging.usecases import dispose
+from services.retention.adapters.destroyed import MessagingDestroyed
+from services.retention.domain.orders import Standing
+from services.retention.ports.certificates import Place as CertifiedPlace
+from services.retention.usecases import certify
 from tests.integration.compliance.house import SERVICES, house_of
 from tests.integration.compliance.machine import Broken, ComplianceMachine, small_batches
 from tests.integration.keys.service import POLICY
@@ -48,11 +63,16 @@ MET = (
     "a run ended with GenerationPassed",
     "a run ended in its midst",
     "a key was shredded",
+    "words are gone",
+    "words vanished in a crash",
+    "a run was certified",
+    "a message was revised",
+    "a message was retracted",
 )
 
 
 @pytest.fixture(scope="module")
-def machine(engines: Engines) -> Iterator[type[ComplianceMachine]]:
+def machine(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[type[ComplianceMachine]]:
     """Give a machine in a house that all of these tests share: each example is a tenant of its own."""
     with engines.alone("vault-policy"):
         role = engines.openbao.provision(policy=POLICY)
@@ -60,7 +80,11 @@ def machine(engines: Engines) -> Iterator[type[ComplianceMachine]]:
     databases = {name: engines.database(database, name) for name, database in made.items()}
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        house = runner.run(stack.enter_async_context(house_of(databases, engines.openbao, role)))
+        house = runner.run(
+            stack.enter_async_context(
+                house_of(databases, engines.openbao, role, tmp_path_factory.mktemp("search"))
+            )
+        )
 
         class Machine(ComplianceMachine):
             pass
@@ -92,6 +116,7 @@ def test_nothing_that_is_held_is_destroyed_whatever_happens(machine: type[Compli
     _goes_on(machine, SOME)
     assert machine.met["destroyed"]
     assert machine.met["a run ended with everything done"]
+    assert machine.met["a run was certified"]
 
 
 @pytest.mark.prove
@@ -165,6 +190,65 @@ def no_survivors(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(closings, "_FILLED", closings._FILLED.replace(closings._LEFT, "false"))
 
 
+def no_expunge(patch: pytest.MonkeyPatch) -> None:
+    """Tell that words are gone, and leave them in the files."""
+
+    async def nothing(*_: object) -> list[str]:
+        return []
+
+    for name in ("remove", "purge", "expunge"):
+        patch.setattr(CurrentIndex, name, nothing)
+
+
+def no_certificate(patch: pytest.MonkeyPatch) -> None:
+    """Certify nothing of a run that more than one item went by."""
+    is_due = certify._is_due
+
+    def forgets(standing: Standing) -> bool:
+        return is_due(standing) and standing.completions["messaging"].done.destroyed == 1
+
+    patch.setattr(certify, "_is_due", forgets)
+
+
+def no_last_item(patch: pytest.MonkeyPatch) -> None:
+    """Leave the last item of a run out of its certificate, and do not compare with what was told."""
+    page = MessagingDestroyed.page
+
+    async def without_last(
+        self: MessagingDestroyed, tenant: TenantId, order: UUID, after: CertifiedPlace | None, limit: int
+    ) -> Sequence[DestroyedLine]:
+        items = await page(self, tenant, order, after, 1000)
+        return items[:-1][:limit]
+
+    patch.setattr(MessagingDestroyed, "page", without_last)
+    patch.setattr(certify, "_refuse_difference", lambda *_: None)
+
+
+def no_confirmation(patch: pytest.MonkeyPatch) -> None:
+    """Let eDiscovery confirm whatever it hears of, before any word is gone."""
+    add = expunges.PostgresDueExpunges.add
+
+    async def confirmed(
+        self: expunges.PostgresDueExpunges, tenant: TenantId, by: Destruction, keys: Collection[DocumentKey]
+    ) -> None:
+        await add(self, tenant, by, keys)
+        told = ItemsExpunged(order=by.order, items=len(keys))
+        clock, ids = SystemClock(), SystemIds(SystemClock(), SystemRandomness())
+        row = (tenant, ids.uuid7(), by.order, len(keys), clock.now())
+        await self._tx.execute(expunges._EXPUNGED, row)
+        await append(self._tx, "ediscovery", records_of([told], tenant, ids, clock))
+
+    async def in_silence(
+        self: expunges.PostgresExpungeUnderWay, keys: Collection[DocumentKey]
+    ) -> Mapping[UUID, int]:
+        await forget(self, keys)
+        return {}
+
+    forget = expunges.PostgresExpungeUnderWay.forget
+    patch.setattr(expunges.PostgresDueExpunges, "add", confirmed)
+    patch.setattr(expunges.PostgresExpungeUnderWay, "forget", in_silence)
+
+
 @pytest.mark.planted
 @pytest.mark.parametrize(
     ("defect", "complaint"),
@@ -174,8 +258,12 @@ def no_survivors(patch: pytest.MonkeyPatch) -> None:
         (no_custodians, "is destroyed, and (held by|was preserved)"),
         (no_memory, "destroyed twice"),
         (no_survivors, "cannot be (had|opened)"),
+        (no_expunge, "are told to be gone, and"),
+        (no_confirmation, "are told to be gone, and"),
+        (no_certificate, "are destroyed without a certificate"),
+        (no_last_item, "a certificate does not hold|names something else"),
     ],
-    ids=["no barrier", "no generation", "no custodians", "no memory", "no survivors"],
+    ids=lambda value: value.__name__ if callable(value) else "",
 )
 def test_a_planted_defect_is_caught(
     machine: type[ComplianceMachine],
