@@ -132,6 +132,9 @@ _ALL = (
     Action("ediscovery.production.failed", LEGAL, "a production that was approved cannot be made"),
     Action("ediscovery.production.taken", LEGAL, "somebody was given a production"),
     Action(
+        "ediscovery.production.removed", LEGAL, "a production was removed, as its time was over"
+    ),
+    Action(
         "ediscovery.index.rebuild-begun",
         OPERATIONS,
         "the index is made anew: it was lost, or the operator wanted it",

@@ -48,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A file with the certificates (PEM) that https is trusted by; empty for the usual ones."""
     productions_folder: str = ""
     """Where productions are made and kept: clear text, so a folder that nobody else can read."""
+    production_days: int = 30
+    """For how long a production can be taken after it was made; then its files are removed."""
     instance: str = "muniment.local"
     """The host name of the platform: it stands in the origin of its logs and of what it signs."""
     dek_cache_seconds: float = 300.0

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -74,6 +75,7 @@ from services.ediscovery.usecases.rebuild import (
     OrderRebuilds,
     RebuildIndexes,
 )
+from services.ediscovery.usecases.remove import REMOVE_SECONDS, RemoveProductions
 from services.ediscovery.usecases.search import SearchMatter
 from services.ediscovery.usecases.understand import UnderstandQuery
 
@@ -232,6 +234,10 @@ class _World:
             self.ids,
             settings.instance,
         )
+        self.kept = timedelta(days=settings.production_days)
+        self.remove_productions = RemoveProductions(
+            self.books, PostgresQueue(self.projecting), self.workshop, clock, self.ids, self.kept
+        )
         self.retry = RetryWaiting(self.projector, PostgresWaitingTenants(self.projecting, SERVICE, SOURCE))
         self.lag = MeasureLag(
             BacklogWithRebuilds(
@@ -348,6 +354,7 @@ def _routes_for_people(world: _World) -> list[APIRouter]:
                 world.progress,
                 world.clock,
                 world.ids,
+                world.kept,
             ),
             clock=world.clock,
         ),
@@ -386,6 +393,7 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
             background.every(lambda: _RETRY_SECONDS, world.retry)
             background.every(lambda: _EXPUNGE_SECONDS, world.expunge)
             background.every(lambda: _PRODUCTION_SECONDS, world.make_productions)
+            background.every(lambda: REMOVE_SECONDS, world.remove_productions)
             background.every(lambda: _REBUILD_SECONDS, world.make_whole)
             yield
 

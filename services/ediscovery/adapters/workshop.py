@@ -53,6 +53,11 @@ class FolderBench:
         """Return when everything is on the disk."""
         self._files.sync()
 
+    def remove(self) -> None:
+        """Remove everything, made or not."""
+        if self._place.exists():
+            shutil.rmtree(self._place)
+
 
 class FolderWorkshop:
     """The `Workshop` port below one folder, which nobody else can read: what is made is clear text."""

@@ -1,6 +1,7 @@
 """What the search refuses, and why."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from libs.kernel.errors import DomainError
@@ -105,6 +106,14 @@ class ProductionUnfinished(DomainError):
 
     production: UUID
     stage: str
+
+
+@dataclass(eq=False)
+class ProductionExpired(DomainError):
+    """The production cannot be taken any more: its files were kept until `until`, its record stays."""
+
+    production: UUID
+    until: datetime
 
 
 @dataclass(eq=False)

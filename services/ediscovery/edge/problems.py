@@ -14,6 +14,7 @@ from services.ediscovery.domain.errors import (
     NameUnknown,
     NotFound,
     ProductionConflict,
+    ProductionExpired,
     ProductionRefused,
     ProductionUnfinished,
     ProofsBehind,
@@ -29,6 +30,12 @@ PROBLEMS: ProblemTable = {
     ),
     ProductionUnfinished: ProblemRow(
         409, "urn:problem:production-unfinished", "The production is not made", "it is {stage}"
+    ),
+    ProductionExpired: ProblemRow(
+        410,
+        "urn:problem:production-expired",
+        "The files of the production are not kept any more",
+        "they were kept until {until:%Y-%m-%dT%H:%MZ}; the record and the hash of the manifest stay",
     ),
     ProofsBehind: ProblemRow(503, "urn:problem:unavailable", "Try again later", "nothing was done"),
     MatterRefused: ProblemRow(422, "urn:problem:invalid", "The request is not valid", "{reason}"),

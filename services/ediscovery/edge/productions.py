@@ -72,7 +72,10 @@ class ProductionAnswer(BaseModel):
     production: UUID
     matter: UUID
     state: str = Field(
-        description="`pending`, `refused` or `expired` as the request is; `making`, `made` or `failed`."
+        description=(
+            "`pending`, `refused` or `expired` as the request is; `making`, `made` or `failed`;"
+            " `removed` when its files are not kept any more."
+        )
     )
     format: Format
     query: str | None
@@ -88,6 +91,8 @@ class ProductionAnswer(BaseModel):
     asked_by: UUID
     asked_at: AwareDatetime
     made_at: AwareDatetime | None
+    available_until: AwareDatetime | None = Field(description="Until when it can be taken, once it is made.")
+    removed_at: AwareDatetime | None = Field(description="When its files were removed.")
     request: RequestView
 
 
@@ -193,6 +198,8 @@ def _answer(shown: Shown, now: datetime) -> ProductionAnswer:
         asked_by=order.asked_by,
         asked_at=order.asked_at,
         made_at=None if made is None else made.at,
+        available_until=shown.until,
+        removed_at=None if standing.removal is None else standing.removal.at,
         request=view_of(standing.request, now),
     )
 

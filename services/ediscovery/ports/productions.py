@@ -9,7 +9,7 @@ from uuid import UUID
 from libs.approvals.request import Request
 from libs.kernel.ids import PrincipalId, TenantId
 from services.ediscovery.domain.productions.items import Person
-from services.ediscovery.domain.productions.orders import Failure, Made, Order, Standing
+from services.ediscovery.domain.productions.orders import Failure, Made, Order, Removal, Standing
 from services.ediscovery.domain.productions.sources import CommittedMap, Head, LoggedEntry, Proofs
 from services.ediscovery.domain.texts import Purpose
 
@@ -93,6 +93,10 @@ class Bench(Protocol):
         """Return when everything is on the disk."""
         ...
 
+    def remove(self) -> None:
+        """Remove everything, made or not."""
+        ...
+
 
 class Workshop(Protocol):
     """Has a bench for each production."""
@@ -164,6 +168,10 @@ class Shelf(Protocol):
         """Keep what came of a production, which is made no more; False where that is known already."""
         ...
 
+    async def record_removal(self, production: UUID, removal: Removal) -> bool:
+        """Keep that the files of a production are removed; False where that is known already."""
+        ...
+
     async def record_download(self, download: Download) -> None:
         """Keep that somebody was given a production."""
         ...
@@ -174,4 +182,8 @@ class Queue(Protocol):
 
     async def due(self) -> list[tuple[TenantId, UUID]]:
         """Return the productions that are approved and not made, the oldest first."""
+        ...
+
+    async def made_before(self, moment: datetime) -> list[tuple[TenantId, UUID]]:
+        """Return the productions that were made before a moment and are still there, the oldest first."""
         ...

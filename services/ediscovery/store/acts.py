@@ -35,6 +35,9 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
         "ediscovery.production.taken": (
             "SELECT tenant, count(*) AS acts FROM ediscovery.production_taken GROUP BY tenant"
         ),
+        "ediscovery.production.removed": (
+            "SELECT tenant, count(*) AS acts FROM ediscovery.production_removed GROUP BY tenant"
+        ),
         "ediscovery.index.rebuild-begun": (
             "SELECT tenant, count(*) AS acts FROM ediscovery.index_rebuild GROUP BY tenant"
         ),

@@ -18,6 +18,7 @@ from services.ediscovery.domain.productions.orders import (
     Failure,
     Made,
     Order,
+    Removal,
     Standing,
     Wanted,
 )
@@ -35,10 +36,11 @@ _FIND: Final = """
            p.bates_start, p.bates_page_characters, p.custodians, p.conversations, p.since, p.until,
            p.seen_conversations, p.seen_entries, p.asked_by, p.asked_at,
            m.act AS made_act, m.digest, m.counts::text AS counts, m.made_at,
-           f.act AS failed_act, f.reason, f.failed_at
+           f.act AS failed_act, f.reason, f.failed_at, r.act AS removed_act, r.removed_at
       FROM ediscovery.production p
       LEFT JOIN ediscovery.production_made m ON m.tenant = p.tenant AND m.production = p.production
       LEFT JOIN ediscovery.production_failed f ON f.tenant = p.tenant AND f.production = p.production
+      LEFT JOIN ediscovery.production_removed r ON r.tenant = p.tenant AND r.production = p.production
      WHERE p.tenant = %s AND p.production = %s"""
 _OF_MATTER: Final = """
     SELECT p.production FROM ediscovery.production p
@@ -53,6 +55,9 @@ _ADD_MADE: Final = """
 _ADD_FAILED: Final = """
     INSERT INTO ediscovery.production_failed (tenant, production, act, reason, failed_at)
     VALUES (%s, %s, %s, %s, %s)"""
+_ADD_REMOVED: Final = """
+    INSERT INTO ediscovery.production_removed (tenant, production, act, removed_at) VALUES (%s, %s, %s, %s)
+    ON CONFLICT (tenant, production) DO NOTHING"""
 _ADD_TAKEN: Final = """
     INSERT INTO ediscovery.production_taken (tenant, act, production, principal, at)
     VALUES (%s, %s, %s, %s, %s)"""
@@ -143,6 +148,10 @@ class PostgresShelf:
             await self._tx.execute(_ADD_FAILED, (*named, outcome.reason, outcome.at))
         return True
 
+    async def record_removal(self, production: UUID, removal: Removal) -> bool:
+        """Keep that the files of a production are removed; False where that is known already."""
+        return await self._tx.execute(_ADD_REMOVED, (self._tenant, production, *removal)) == 1
+
     async def record_download(self, download: Download) -> None:
         """Keep that somebody was given a production."""
         await self._tx.execute(
@@ -167,12 +176,14 @@ def _standing_of(row: Any, request: Request) -> Standing:
         row.asked_at,
         row.request,
     )
-    made, failure = None, None
+    made, failure, removal = None, None, None
     if row.made_at is not None:
         made = Made(row.made_act, bytes(row.digest), _counts_of(json.loads(row.counts)), row.made_at)
     if row.failed_at is not None:
         failure = Failure(row.failed_act, row.reason, row.failed_at)
-    return Standing(order, request, made, failure)
+    if row.removed_at is not None:
+        removal = Removal(row.removed_act, row.removed_at)
+    return Standing(order, request, made, failure, removal)
 
 
 def _bates_of(row: Any) -> Bates | None:

@@ -110,6 +110,8 @@ class MakeProductions:
         return Failure(self.ids.uuid7(), reason, self.clock.now())
 
     async def _end(self, order: Order, outcome: Made | Failure) -> None:
+        if isinstance(outcome, Failure):  # what was written is clear text, and nobody takes it
+            await asyncio.to_thread(self.workshop.bench(order.tenant, order.production).remove)
         async with self.books.begin(order.tenant) as book:
             if await book.productions.end(order, outcome):
                 await book.publish([fact_of_outcome(order, outcome)])

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -22,6 +23,7 @@ from services.ediscovery.domain.errors import (
     NameUnknown,
     NotFound,
     ProductionConflict,
+    ProductionExpired,
     ProductionUnfinished,
     QueryRefused,
 )
@@ -46,10 +48,11 @@ MOST_LISTED: Final = 200
 
 
 class Shown(NamedTuple):
-    """A production with how many entries of its scope are done."""
+    """A production with how many entries of its scope are done, and until when it can be taken."""
 
     standing: Standing
     done: int
+    until: datetime | None = None
 
 
 class Taken(NamedTuple):
@@ -70,6 +73,7 @@ class Productions:
     progress: Progress
     clock: Clock
     ids: Ids
+    kept: timedelta
 
     async def ask(
         self, actor: Actor, matter: UUID, wanted: Wanted, reason: str, production: UUID | None = None
@@ -133,13 +137,16 @@ class Productions:
     async def take(self, actor: Actor, matter: UUID, production: UUID) -> Taken:
         """Return where a production lies, to be handed out; told of before its first byte leaves.
 
-        Raises NotFound and ProductionUnfinished.
+        Raises NotFound, ProductionUnfinished and ProductionExpired.
         """
         async with self.books.begin(actor.tenant) as book:
             standing = await self._access(book, actor, matter, production, TAKE_PRODUCTION)
             now = self.clock.now()
             if standing.made is None:
                 raise ProductionUnfinished(production, standing.stage(now))
+            until = standing.made.at + self.kept
+            if standing.removal is not None or until <= now:
+                raise ProductionExpired(production, until)
             download = Download(self.ids.uuid7(), production, actor.principal, now)
             await book.productions.record_download(download)
             await book.publish([fact_of_download(standing.order, standing.made, download)])
@@ -177,7 +184,7 @@ class Productions:
 
     def _shown(self, standing: Standing) -> Shown:
         if standing.made is not None:
-            return Shown(standing, standing.made.counts.in_scope)
+            return Shown(standing, standing.made.counts.in_scope, standing.made.at + self.kept)
         return Shown(standing, self.progress.of(standing.order.production))
 
 

@@ -9,7 +9,7 @@ from libs.approvals.request import Request
 from libs.contracts.facts import Actor, EdiscoveryFact, Entity, Run
 from libs.kernel.denials import Denial
 from services.ediscovery.domain.matters import Matter
-from services.ediscovery.domain.productions.orders import Failure, Made, Order
+from services.ediscovery.domain.productions.orders import Failure, Made, Order, Removal
 from services.ediscovery.ports.books import Member, MessageViewed, SearchMade
 from services.ediscovery.ports.expunges import ItemsExpunged
 from services.ediscovery.ports.productions import Download
@@ -25,6 +25,7 @@ PRODUCTION_REFUSED: Final = "ediscovery.production.refused"
 PRODUCTION_MADE: Final = "ediscovery.production.made"
 PRODUCTION_FAILED: Final = "ediscovery.production.failed"
 PRODUCTION_TAKEN: Final = "ediscovery.production.taken"
+PRODUCTION_REMOVED: Final = "ediscovery.production.removed"
 REBUILD_BEGUN: Final = "ediscovery.index.rebuild-begun"
 INDEX_REBUILT: Final = "ediscovery.index.rebuilt"
 ACCESS_DENIED: Final = "ediscovery.access.denied"
@@ -124,6 +125,12 @@ def fact_of_download(order: Order, made: Made, download: Download) -> Ediscovery
     """Return the fact that somebody was given a production."""
     taker = Actor(kind="principal", id=download.by)
     return _of_production(order, PRODUCTION_TAKEN, download.act, taker, download.at, _manifest(made))
+
+
+def fact_of_removal(order: Order, made: Made, removal: Removal) -> EdiscoveryFact:
+    """Return the fact that the files of a production were removed; its manifest is named by its hash."""
+    service = Actor(kind="service", name="ediscovery")
+    return _of_production(order, PRODUCTION_REMOVED, removal.act, service, removal.at, _manifest(made))
 
 
 def fact_of_rebuild(act: UUID, at: datetime, *, lost: bool) -> EdiscoveryFact:

@@ -32,10 +32,10 @@ from libs.kernel.ids import PrincipalId, SystemIds, TenantId
 from libs.kernel.randomness import SystemRandomness
 from libs.merkle.tree import inclusion_proof
 from services.ediscovery.adapters.workshop import FolderBench, FolderWorkshop
-from services.ediscovery.domain.errors import ProductionConflict
+from services.ediscovery.domain.errors import ProductionConflict, ProductionExpired
 from services.ediscovery.domain.matters import Bounds
 from services.ediscovery.domain.productions.items import File, Kind, Person
-from services.ediscovery.domain.productions.orders import Wanted
+from services.ediscovery.domain.productions.orders import Stage, Wanted
 from services.ediscovery.domain.productions.produce import Producer, State, state_from
 from services.ediscovery.domain.productions.sources import (
     BodyState,
@@ -54,6 +54,7 @@ from services.ediscovery.usecases.access import Access
 from services.ediscovery.usecases.matters import Matters
 from services.ediscovery.usecases.produce import MakeProductions, Progress
 from services.ediscovery.usecases.productions import ProductionRequests, Productions, Shown
+from services.ediscovery.usecases.remove import TAKING, RemoveProductions
 from tests.integration.compliance.house import person
 from tests.support.engines import ServiceDatabase
 from tests.unit.evidence.logs import INSTANCE, KEY, SALT, START, TENANT
@@ -63,6 +64,7 @@ OURS: Final = TenantId(TENANT)
 NOW: Final = START + timedelta(days=30)
 MATTER: Final = UUID(int=0xC)
 PRODUCTION: Final = UUID(int=0xA)
+KEPT: Final = timedelta(days=30)
 BATES: Final = Bates("ACME-", 6, 1, 4)
 MAP: Final = UUID(int=0xB)
 KINDS: Final = {Kind.CREATED: "conversation_created", Kind.MESSAGE: "message_created"}
@@ -282,6 +284,7 @@ class Chambers:
             Progress(),
             self.clock,
             self.ids,
+            KEPT,
         )
 
     async def open_matter(self) -> None:
@@ -290,9 +293,24 @@ class Chambers:
         await matters.create(self.counsel, "Zebra", nothing, everything=True, matter=MATTER)
         await matters.add_member(self.counsel, MATTER, PrincipalId(self.officer.principal))
 
-    async def ask(self, form: Format = Format.JSONL, production: UUID = PRODUCTION) -> Shown:
-        wanted = Wanted(form, None, BATES)
-        return await self.productions.ask(self.counsel, MATTER, wanted, "an order", production)
+    async def ask(self, form: Format = Format.JSONL, bates: Bates = BATES) -> Shown:
+        wanted = Wanted(form, None, bates)
+        return await self.productions.ask(self.counsel, MATTER, wanted, "an order", PRODUCTION)
+
+    async def shown(self) -> Shown:
+        return await self.productions.get(self.counsel, MATTER, PRODUCTION)
+
+    async def take(self) -> Path:
+        return (await self.productions.take(self.counsel, MATTER, PRODUCTION)).folder
+
+    def remove(self, life: Life) -> RemoveProductions:
+        books, queue = MortalBooks(self.books, life), PostgresQueue(self.projecting)
+        return RemoveProductions(books, queue, FolderWorkshop(self.folder), self.clock, self.ids, KEPT)
+
+    def clear(self) -> list[Path]:
+        """Return the files in which something stands that was said."""
+        files = [each for each in self.folder.rglob("*") if each.is_file()]
+        return [each for each in files if b"one 3" in each.read_bytes()]
 
     async def approve(self, shown: Shown) -> None:
         request = shown.standing.request
@@ -481,3 +499,54 @@ async def test_one_id_asks_for_one_production_however_many_ask_at_once(chambers:
         "SELECT (SELECT count(*) FROM ediscovery.production), (SELECT count(*) FROM ediscovery.approval)"
     )
     assert await cursor.fetchone() == (1, 1)
+
+
+async def made(chambers: Chambers) -> None:
+    await chambers.approve(await chambers.ask())
+    assert await chambers.make(Life())
+    assert chambers.clear() != []
+
+
+async def test_a_production_whose_time_is_over_is_removed_and_its_record_stays(chambers: Chambers) -> None:
+    await made(chambers)
+    digest = (await chambers.shown()).standing.made
+    chambers.clock.advance(KEPT.total_seconds() - 1)
+    assert (await chambers.take()).is_dir()
+    chambers.clock.advance(1)
+    with pytest.raises(ProductionExpired):
+        await chambers.take()
+    await chambers.remove(Life())()
+    assert chambers.clear() != []  # somebody may be taking it still
+    chambers.clock.advance(TAKING.total_seconds() + 1)
+    with pytest.raises(Killed):
+        await chambers.remove(Life(Moment(1, "before")))()
+    assert (await chambers.shown()).standing.removal is None
+    for _ in range(2):
+        await chambers.remove(Life())()
+    assert chambers.clear() == []
+    shown = await chambers.shown()
+    assert (shown.standing.stage(NOW), shown.standing.made) == (Stage.REMOVED, digest)
+    assert await chambers.told("ediscovery.production.removed") == 1
+    with pytest.raises(ProductionExpired):
+        await chambers.take()
+    again = await chambers.ask()
+    assert again.standing.removal is not None
+
+
+@pytest.mark.planted
+async def test_a_production_that_is_told_to_be_removed_and_is_there_is_noticed(
+    chambers: Chambers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await made(chambers)
+    monkeypatch.setattr(FolderBench, "remove", lambda _: None)
+    chambers.clock.advance((KEPT + TAKING).total_seconds() + 1)
+    await chambers.remove(Life())()
+    assert await chambers.told("ediscovery.production.removed") == 1
+    assert chambers.clear() != []
+
+
+async def test_a_production_that_fails_leaves_no_files(chambers: Chambers) -> None:
+    await chambers.approve(await chambers.ask(bates=Bates("ACME-", 1, 1, None)))
+    assert await chambers.make(Life())
+    assert (await chambers.shown()).standing.stage(NOW) is Stage.FAILED
+    assert [each for each in chambers.folder.rglob("*") if each.is_file()] == []

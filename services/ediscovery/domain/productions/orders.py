@@ -65,6 +65,13 @@ class Failure(NamedTuple):
     at: datetime
 
 
+class Removal(NamedTuple):
+    """The files of a production were removed, and its record stays."""
+
+    act: UUID
+    at: datetime
+
+
 class Stage(StrEnum):
     """Where a production stands; before it is made, that is where its request stands."""
 
@@ -74,6 +81,7 @@ class Stage(StrEnum):
     EXPIRED = "expired"
     MAKING = "making"
     MADE = "made"
+    REMOVED = "removed"
     FAILED = "failed"
 
 
@@ -84,9 +92,12 @@ class Standing(NamedTuple):
     request: Request
     made: Made | None = None
     failure: Failure | None = None
+    removal: Removal | None = None
 
     def stage(self, now: datetime) -> Stage:
         """Return where it stands at `now`."""
+        if self.removal is not None:
+            return Stage.REMOVED
         if self.made is not None:
             return Stage.MADE
         if self.failure is not None:
