@@ -131,9 +131,8 @@ _ALL = (
     Action("ediscovery.production.made", LEGAL, "a production was made and signed"),
     Action("ediscovery.production.failed", LEGAL, "a production that was approved cannot be made"),
     Action("ediscovery.production.taken", LEGAL, "somebody was given a production"),
-    Action(
-        "ediscovery.production.removed", LEGAL, "a production was removed, as its time was over"
-    ),
+    Action("ediscovery.production.removed", LEGAL, "a production was removed, as its time was over"),
+    Action("ediscovery.index.dropped", LEGAL, "an index was dropped, as the key of its tenant is revoked"),
     Action(
         "ediscovery.index.rebuild-begun",
         OPERATIONS,

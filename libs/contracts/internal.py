@@ -94,6 +94,18 @@ class UnwrapDeks(Wire, frozen=True, kw_only=True):
     act: str
 
 
+class FindRefusedKeks(Wire, frozen=True, kw_only=True):
+    """POST /internal/keks/refused: asks of which of these tenants the vault refuses the key."""
+
+    tenants: tuple[UUID, ...]
+
+
+class RefusedKeks(Wire, frozen=True, kw_only=True):
+    """The tenants whose key the vault, which answers, refuses; a tenant without keys is not among them."""
+
+    tenants: tuple[UUID, ...]
+
+
 class RetireDeks(Wire, frozen=True, kw_only=True):
     """POST /internal/deks/retire: what these DEKs are for is sealed under the next generation from now on.
 

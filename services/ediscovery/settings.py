@@ -52,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """For how long a production can be taken after it was made; then its files are removed."""
     instance: str = "muniment.local"
     """The host name of the platform: it stands in the origin of its logs and of what it signs."""
+    revoked_seconds: float = 300.0
+    """For how long the vault has to refuse the key of a tenant before his index is dropped."""
     dek_cache_seconds: float = 300.0
     """How long a data key stays in memory, for its purpose and matter alone."""
     dek_cache_keys: int = 10_000

@@ -42,6 +42,7 @@ from services.ediscovery.adapters.correspondence import SealedCorrespondence
 from services.ediscovery.adapters.directory import IdentityDirectory
 from services.ediscovery.adapters.production_sources import ServiceSources
 from services.ediscovery.adapters.prometheus import IndexSigns
+from services.ediscovery.adapters.refused_keys import ServiceKeysRefused
 from services.ediscovery.adapters.retry import RetryWaiting
 from services.ediscovery.adapters.tantivy import TantivyIndex
 from services.ediscovery.adapters.workshop import FolderWorkshop
@@ -76,6 +77,7 @@ from services.ediscovery.usecases.rebuild import (
     RebuildIndexes,
 )
 from services.ediscovery.usecases.remove import REMOVE_SECONDS, RemoveProductions
+from services.ediscovery.usecases.revoked import ASKED, DropRevoked, Refusals
 from services.ediscovery.usecases.search import SearchMatter
 from services.ediscovery.usecases.understand import UnderstandQuery
 
@@ -191,6 +193,16 @@ class _World:
             clock,
             self.ids,
             self.searching.former,
+        )
+        self.revoked_seconds = settings.revoked_seconds
+        self.drop_revoked = DropRevoked(
+            self.generations,
+            self.rebuilds,
+            notes,
+            ServiceKeysRefused(self.owners["keys"]),
+            Refusals(timedelta(seconds=settings.revoked_seconds)),
+            clock,
+            self.ids,
         )
         self.books = PostgresBooks(self.database, clock, self.ids)
         self.denials = Denials(clock)
@@ -395,6 +407,7 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
             background.every(lambda: _PRODUCTION_SECONDS, world.make_productions)
             background.every(lambda: REMOVE_SECONDS, world.remove_productions)
             background.every(lambda: _REBUILD_SECONDS, world.make_whole)
+            background.every(lambda: world.revoked_seconds / ASKED, world.drop_revoked)
             yield
 
     return lifespan

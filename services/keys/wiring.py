@@ -30,7 +30,7 @@ from libs.telemetry.metrics import Metrics
 from libs.telemetry.tracing import Tracing
 from services.keys.adapters.openbao import TransitVault, VaultAccess
 from services.keys.edge.http import PREFIX, public_routes
-from services.keys.edge.internal import dek_routes, signing_key_routes
+from services.keys.edge.internal import dek_routes, kek_routes, signing_key_routes
 from services.keys.edge.operator import operator_routes
 from services.keys.edge.problems import PROBLEMS
 from services.keys.edge.stream import shred_door
@@ -39,6 +39,7 @@ from services.keys.store.acts import ACTS
 from services.keys.store.keystore import PostgresKeystore
 from services.keys.store.shredding import shredding_in
 from services.keys.store.wiping import PostgresWiping
+from services.keys.usecases.find_refused_keks import FindRefusedKeks
 from services.keys.usecases.lease_signing_key import LeaseSigningKey
 from services.keys.usecases.obtain_deks import ObtainDeks
 from services.keys.usecases.obtain_fingerprint_key import ObtainFingerprintKey
@@ -126,6 +127,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
                 ObtainFingerprintKey(obtain_deks),
                 RetireDeks(keystore),
             ),
+            kek_routes(verifier, FindRefusedKeks(keystore, vault)),
             signing_key_routes(verifier, lease),
             operator_routes(verifier, RotateSigningKey(keystore, sealed, clock)),
             acts_routes(SERVICE, publishing, verifier, ACTS),

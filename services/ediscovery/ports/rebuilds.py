@@ -118,6 +118,12 @@ class Rebuilds(Protocol):
         """Return the tenants of whose indexes something is noted."""
         ...
 
+    async def record_dropped(
+        self, tenant: TenantId, act: UUID, at: datetime, told: Sequence[Outgoing]
+    ) -> None:
+        """Keep that an index was dropped, and tell of it."""
+        ...
+
     async def advance(self, rebuild: Rebuild) -> None:
         """Note how far it has come."""
         ...
@@ -140,6 +146,14 @@ class Rebuilds(Protocol):
 
     async def forget_leftover(self, tenant: TenantId) -> None:
         """Note that they are gone."""
+        ...
+
+
+class KeysRefused(Protocol):
+    """Knows whose key the vault refuses."""
+
+    async def refused(self, tenants: Collection[TenantId]) -> Collection[TenantId]:
+        """Return those of the tenants. Raises CorrespondenceUnavailable: then nothing is known of any."""
         ...
 
 

@@ -38,6 +38,9 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
         "ediscovery.production.removed": (
             "SELECT tenant, count(*) AS acts FROM ediscovery.production_removed GROUP BY tenant"
         ),
+        "ediscovery.index.dropped": (
+            "SELECT tenant, count(*) AS acts FROM ediscovery.index_dropped GROUP BY tenant"
+        ),
         "ediscovery.index.rebuild-begun": (
             "SELECT tenant, count(*) AS acts FROM ediscovery.index_rebuild GROUP BY tenant"
         ),

@@ -85,6 +85,7 @@ _END: Final = """
 _LEFTOVERS: Final = """
     SELECT n.tenant, n.leftover FROM ediscovery.index_note n WHERE n.leftover IS NOT NULL ORDER BY n.tenant"""
 _FORGET: Final = "UPDATE ediscovery.index_note SET leftover = NULL WHERE tenant = %s"
+_DROPPED: Final = "INSERT INTO ediscovery.index_dropped (tenant, act, at) VALUES (%s, %s, %s)"
 _MOST_TOUCHED: Final = 1_000_000
 
 
@@ -202,6 +203,14 @@ class PostgresRebuilds:
         """Return the tenants of whose indexes something is noted."""
         async with self._database.begin() as tx:
             return [TenantId(row.tenant) for row in await tx.fetch_all(_TENANTS)]
+
+    async def record_dropped(
+        self, tenant: TenantId, act: UUID, at: datetime, told: Sequence[Outgoing]
+    ) -> None:
+        """Keep that an index was dropped, and tell of it."""
+        async with self._database.begin() as tx:
+            await tx.execute(_DROPPED, (tenant, act, at))
+            await append(tx, SCHEMA, records_of(told, tenant, self._ids, self._clock))
 
     async def advance(self, rebuild: Rebuild) -> None:
         """Note how far it has come."""

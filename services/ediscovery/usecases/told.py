@@ -27,6 +27,7 @@ PRODUCTION_FAILED: Final = "ediscovery.production.failed"
 PRODUCTION_TAKEN: Final = "ediscovery.production.taken"
 PRODUCTION_REMOVED: Final = "ediscovery.production.removed"
 REBUILD_BEGUN: Final = "ediscovery.index.rebuild-begun"
+INDEX_DROPPED: Final = "ediscovery.index.dropped"
 INDEX_REBUILT: Final = "ediscovery.index.rebuilt"
 ACCESS_DENIED: Final = "ediscovery.access.denied"
 MOST_NAMED: Final = 100
@@ -137,6 +138,13 @@ def fact_of_rebuild(act: UUID, at: datetime, *, lost: bool) -> EdiscoveryFact:
     """Return the fact that an index is made anew: because it is `lost`, or the operator wants it."""
     actor = Actor(kind="service", name="ediscovery") if lost else Actor(kind="operator")
     return EdiscoveryFact(act=act, action=REBUILD_BEGUN, actor=actor, at=at)
+
+
+def fact_of_dropped(act: UUID, at: datetime) -> EdiscoveryFact:
+    """Return the fact that an index was dropped because the key of its tenant is revoked."""
+    return EdiscoveryFact(
+        act=act, action=INDEX_DROPPED, actor=Actor(kind="service", name="ediscovery"), at=at
+    )
 
 
 def fact_of_rebuilt(act: UUID, rebuild: UUID, at: datetime) -> EdiscoveryFact:

@@ -14,6 +14,7 @@ from services.keys.domain.access import Access
 from services.keys.domain.deks import ClearDek, DekReference, DekWish, Obstacle, scope_of_message_keys
 from services.keys.domain.errors import BatchTooLarge
 from services.keys.domain.signing import Use
+from services.keys.usecases.find_refused_keks import FindRefusedKeks
 from services.keys.usecases.lease_signing_key import LeaseSigningKey
 from services.keys.usecases.obtain_deks import ObtainDeks
 from services.keys.usecases.obtain_fingerprint_key import ObtainFingerprintKey
@@ -22,6 +23,7 @@ from services.keys.usecases.unwrap_deks import UnwrapDeks
 
 _SEALS_MESSAGES: Final = ("messaging",)
 _OPENS_MESSAGES: Final = ("messaging", "ediscovery")
+_HAS_WORDS: Final = ("ediscovery",)
 _SIGNS: Final[Mapping[Use, str]] = {
     Use.TOKENS: "identity",
     Use.CHECKPOINTS: "audit",
@@ -83,6 +85,21 @@ def dek_routes(
         access = Access(service, request.purpose, request.act)
         key = await obtain_fingerprint(TenantId(request.tenant), access)
         return _secret(wire.FingerprintKey(dek=key.dek, key=key.key))
+
+    return router
+
+
+def kek_routes(verifier: PeerVerifier, find_refused: FindRefusedKeks) -> APIRouter:
+    """Return the route of keys that the vault refuses, for eDiscovery, which has words of what they seal."""
+    router = APIRouter(prefix="/internal/keks", include_in_schema=False)
+
+    @router.post("/refused", dependencies=[Depends(require_service(verifier, _HAS_WORDS))])
+    async def refused(
+        wanted: Annotated[wire.FindRefusedKeks, Depends(wire_body(wire.FindRefusedKeks))],
+    ) -> Response:
+        _refuse_beyond_limit(wanted.tenants)
+        found = await find_refused([TenantId(tenant) for tenant in wanted.tenants])
+        return wire_response(wire.RefusedKeks(tenants=tuple(found)))
 
     return router
 

@@ -31,6 +31,10 @@ class TenantKeys(Protocol):
         """Return the newest generation of each scope that has any."""
         ...
 
+    async def find_dek(self) -> Dek | None:
+        """Return the tenant's newest data key that is not shredded, None where there is none."""
+        ...
+
     async def deks_named(self, deks: Collection[DekId]) -> dict[DekId, Dek]:
         """Return the tenant's keys of these names; those of others, and shredded ones, do not exist."""
         ...

@@ -40,6 +40,13 @@ _DEKS_NAMED = """
      WHERE d.tenant = %s AND d.dek = ANY (%s::uuid[]) AND d.wrapped IS NOT NULL
 """
 
+_NEWEST_DEK = """
+    SELECT d.dek, d.conversation, d.epoch, d.generation, d.kek, d.wrapped, r.dek IS NOT NULL AS retired
+      FROM keys.dek d
+      LEFT JOIN keys.dek_retirement r ON r.tenant = d.tenant AND r.dek = d.dek
+     WHERE d.tenant = %s AND d.wrapped IS NOT NULL ORDER BY d.created_at DESC LIMIT 1
+"""
+
 _RETIRE = """
     INSERT INTO keys.dek_retirement (tenant, dek, retirement, order_id, service, at)
     SELECT %s, k.dek, k.retirement, %s, %s, %s
@@ -98,6 +105,11 @@ class PostgresTenantKeys:
         epochs = [scope.epoch for scope in scopes]
         rows = await self._tx.fetch_all(_NEWEST_DEKS, (conversations, epochs, self._tenant))
         return {dek.scope: dek for dek in map(self._dek_of, rows)}
+
+    async def find_dek(self) -> Dek | None:
+        """Return the tenant's newest data key that is not shredded, None where there is none."""
+        row = await self._tx.fetch_one(_NEWEST_DEK, (self._tenant,))
+        return None if row is None else self._dek_of(row)
 
     async def deks_named(self, deks: Collection[DekId]) -> dict[DekId, Dek]:
         """Return the tenant's keys of these names; those of others, and shredded ones, do not exist."""

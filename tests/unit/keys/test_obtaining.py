@@ -69,6 +69,9 @@ class ContendedKeystore:
     async def newest_deks(self, scopes: Collection[DekScope]) -> dict[DekScope, Dek]:
         return {scope: self.rows[scope] for scope in scopes if scope in self.rows}
 
+    async def find_dek(self) -> Dek | None:
+        return next(iter(self.rows.values()), None)
+
     async def deks_named(self, deks: Collection[DekId]) -> dict[DekId, Dek]:
         return {dek.dek: dek for dek in self.rows.values() if dek.dek in deks}
 
