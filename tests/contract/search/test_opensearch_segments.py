@@ -88,6 +88,40 @@ async def test_a_stop_between_the_batch_and_its_cursor_repeats_nothing(
     assert await in_opensearch.count(tenant) == 1
 
 
+@pytest.mark.engine("opensearch")
+async def test_changes_that_go_in_many_portions_all_arrive(in_opensearch: OpenSearchIndex, tenant: TenantId):
+    documents = [said(number, f"word{number}") for number in range(1, 31)]
+    with patch.object(adapter, "_PORTION", 500):
+        await in_opensearch.apply(tenant, puts(documents), Cursor(STREAM, 30))
+        gone: list[Change] = [Removal(30 + one.key.seq, one.key) for one in documents[:10]]
+        await in_opensearch.apply(tenant, gone, Cursor(STREAM, 60))
+    assert await in_opensearch.count(tenant) == 20
+
+
+@pytest.mark.engine("opensearch")
+async def test_a_change_that_is_refused_moves_no_cursor(
+    in_opensearch: OpenSearchIndex, opensearch: OpenSearch, tenant: TenantId
+):
+    await in_opensearch.apply(tenant, puts([OTHER]), Cursor(STREAM, 1))
+    months = f"muniment-{tenant.hex}-v*"
+    for blocked in (True, False):
+        opensearch.indices.put_settings(index=months, body={"index.blocks.write": blocked})
+        if blocked:
+            with pytest.raises(IndexUnavailable, match="403"):
+                await in_opensearch.apply(tenant, [Put(2, SECRET)], Cursor(STREAM, 2))
+            assert await in_opensearch.cursor(tenant, STREAM) == 1
+    await in_opensearch.apply(tenant, [Put(2, SECRET)], Cursor(STREAM, 2))
+    assert await in_opensearch.count(tenant) == 2
+
+
+@pytest.mark.parametrize(("kind", "status"), [("index", 404), ("index", 429), ("delete", 500)])
+def test_what_is_refused_is_not_taken_for_done(kind: str, status: int):
+    for known in (("index", 201), ("index", 409), ("delete", 404), ("delete", 409)):
+        adapter._check_done(*known)
+    with pytest.raises(IndexUnavailable, match=str(status)):
+        adapter._check_done(kind, status)
+
+
 async def test_a_cluster_that_is_away_is_the_port_s_error(tenant: TenantId):
     with OpenSearch(f"http://127.0.0.1:{free_port()}", max_retries=0) as client:
         index = OpenSearchIndex(client)
