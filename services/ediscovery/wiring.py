@@ -1,42 +1,28 @@
 """How eDiscovery is put together: it indexes what messaging commits, and answers those who search."""
 
-import base64
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from fastapi import APIRouter, FastAPI
-from redis.asyncio import Redis
 
-from libs.authn.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
 from libs.authz.authorizer import Authorizer
 from libs.barrier.door import SOURCE as HOLDS
 from libs.barrier.door import hold_door
 from libs.contracts.holds import EdiscoveryGenerationConfirmed
-from libs.contracts.internal import LeaseSigningKey, SigningKeyLease
-from libs.contracts.streams import CONSUMERS
 from libs.db.pool import CrossingDatabase, TenantDatabase
-from libs.events.effects import ApplyMany
-from libs.events.projector import PROMPT, THRIFTY, Pace, Projector
-from libs.events.publisher import Publisher
+from libs.events.projector import THRIFTY
 from libs.host.app import Lifespan, create_app
 from libs.host.approvals import approval_routes
 from libs.host.background import Background
-from libs.host.clients import ServiceClient
-from libs.host.leases import LeasedKey
+from libs.host.footing import Footing
 from libs.host.outbox import acts_routes, outbox_routes
-from libs.host.owners import gaps_of, reports_to
-from libs.host.signed_in import SignedIn
 from libs.kernel.clock import Clock, SystemClock
-from libs.kernel.denials import Denials
 from libs.kernel.errors import DomainError
-from libs.kernel.ids import SystemIds
-from libs.kernel.randomness import SystemRandomness
 from libs.telemetry.logs import get_logger
-from libs.telemetry.metrics import Metrics
 from services.ediscovery.adapters.backlog import StreamBacklog, cursors_of
 from services.ediscovery.adapters.correspondence import SealedCorrespondence
 from services.ediscovery.adapters.directory import IdentityDirectory
@@ -140,36 +126,20 @@ def searching_by(settings: Settings, correspondence: SealedCorrespondence) -> Se
     return Searching(in_cluster(0), in_cluster, former, client.close)
 
 
-class _World:
-    """What the process reaches: its databases, Redis, its peers, its index, and time and chance."""
+class _World(Footing):
+    """What the process reaches beside what every service stands on: its index and workshop, too."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self.clock = clock
-        self.ids = SystemIds(clock, SystemRandomness())
-        self.metrics = Metrics(SERVICE)
-        self.database = TenantDatabase(settings.database, SERVICE)
-        self.projecting = CrossingDatabase(settings.database_projector, f"{SERVICE}-projector", by_key=True)
-        self.publishing = CrossingDatabase(settings.database_publisher, f"{SERVICE}-publisher", by_key=True)
-        self.redis = Redis.from_url(settings.redis.reveal())
-        seed = base64.b64decode(settings.service_key.reveal(), validate=True)
-        signer = ServiceTokenSigner(SERVICE, seed, clock, self.ids)
-        self.peers = ServiceTokenVerifier(SERVICE, settings.peer_keys, clock)
         urls = {
+            "audit": settings.audit_url,
             "identity": settings.identity_url,
             "keys": settings.keys_url,
             SOURCE: settings.messaging_url,
             HOLDS: settings.holds_url,
         }
-        self.owners = {name: ServiceClient(url, name, signer) for name, url in urls.items()}
-        self.signed_in = SignedIn(self.owners["keys"], self.owners["identity"], self.redis, clock)
-        self.publisher = Publisher(
-            self.publishing,
-            self.redis,
-            SERVICE,
-            consumers=CONSUMERS[SERVICE],
-            clock=clock,
-            metrics=self.metrics,
-        )
+        super().__init__(SERVICE, settings, clock, urls)
+        self.database = TenantDatabase(settings.database, SERVICE)
+        self.projecting = CrossingDatabase(settings.database_projector, f"{SERVICE}-projector", by_key=True)
         self.correspondence = SealedCorrespondence(
             self.owners[SOURCE],
             self.owners["keys"],
@@ -205,34 +175,25 @@ class _World:
             self.ids,
         )
         self.books = PostgresBooks(self.database, clock, self.ids)
-        self.denials = Denials(clock)
         self.access = Access(Authorizer(POLICIES), self.denials)
         self.tell_denials = TellDenials(self.books, self.denials, self.ids)
-        self.projector = self._projector_of(
+        self.indexer = self.projector(
             SOURCE,
+            self.projecting,
             index_door(
                 IndexMessages(self.generations, self.correspondence, clock),
                 PostgresNotesUnderWay,
                 PostgresDueExpunges,
             ),
-            THRIFTY,
+            pace=THRIFTY,
         )
-        self.holds = self._projector_of(
-            HOLDS, hold_door(SERVICE, EdiscoveryGenerationConfirmed, clock, self.ids)
+        self.holds = self.projector(
+            HOLDS, self.projecting, hold_door(SERVICE, EdiscoveryGenerationConfirmed, clock, self.ids)
         )
         expunges = PostgresExpunges(self.projecting, clock, self.ids)
         self.expunge = ExpungeDestroyed(self.index, expunges, clock, self.ids, Settling())
-        self.peers_of_productions = {
-            name: ServiceClient(url, name, signer, timeout_seconds=_PEER_SECONDS)
-            for name, url in (*urls.items(), ("audit", settings.audit_url))
-        }
-        asked = self.peers_of_productions
-        self.sources = ServiceSources(
-            asked[SOURCE],
-            asked["audit"],
-            asked["identity"],
-            self.correspondence,
-        )
+        asked = self.clients(_PEER_SECONDS)
+        self.sources = ServiceSources(asked[SOURCE], asked["audit"], asked["identity"], self.correspondence)
         self.workshop = FolderWorkshop(Path(settings.productions_folder))
         self.progress = Progress()
         self.make_productions = MakeProductions(
@@ -240,7 +201,7 @@ class _World:
             PostgresQueue(self.projecting),
             self.sources,
             self.workshop,
-            LeasedKey(self._lease, clock),
+            self.leased_key("productions"),
             self.progress,
             clock,
             self.ids,
@@ -250,7 +211,7 @@ class _World:
         self.remove_productions = RemoveProductions(
             self.books, PostgresQueue(self.projecting), self.workshop, clock, self.ids, self.kept
         )
-        self.retry = RetryWaiting(self.projector, PostgresWaitingTenants(self.projecting, SERVICE, SOURCE))
+        self.retry = RetryWaiting(self.indexer, PostgresWaitingTenants(self.projecting, SERVICE, SOURCE))
         self.lag = MeasureLag(
             BacklogWithRebuilds(
                 StreamBacklog(self.owners[SOURCE], cursors_of(self.projecting, SERVICE, SERVICE, SOURCE)),
@@ -260,25 +221,6 @@ class _World:
             clock,
             self.access,
         )
-
-    def _projector_of(self, source: str, door: ApplyMany, pace: Pace = PROMPT) -> Projector:
-        return Projector(
-            SERVICE,
-            source,
-            schema=SERVICE,
-            database=self.projecting,
-            redis=self.redis,
-            apply=door,
-            fetch_gap=gaps_of(self.owners[source]),
-            report_cursors=reports_to(self.owners[source]),
-            clock=self.clock,
-            metrics=self.metrics,
-            pace=pace,
-        )
-
-    async def _lease(self) -> SigningKeyLease:
-        path = "/internal/signing-keys/productions/lease"
-        return await self.owners["keys"].call(path, LeaseSigningKey(), SigningKeyLease)
 
     async def make_whole(self) -> None:
         """Notice indexes that are lost, and go on with those that are made anew."""
@@ -295,18 +237,6 @@ class _World:
             await self.lag()
         except DomainError as error:
             get_logger().info("the lag cannot be measured", reason=type(error).__name__)
-
-    async def end_denials(self) -> None:
-        """Write the denials of the running minute too, before the database is let go."""
-        try:
-            await self.tell_denials(everything=True)
-        except DomainError as error:
-            get_logger().warning("the last denials are not written", reason=type(error).__name__)
-
-    async def database_answers(self) -> bool:
-        """Say whether PostgreSQL answers."""
-        async with self.publishing.begin() as tx:
-            return await tx.fetch_one("SELECT part FROM ediscovery.outbox_head LIMIT 1") is not None
 
 
 def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
@@ -385,29 +315,21 @@ def _lifespan(world: _World, background: Background) -> Lifespan:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            for pool in (world.database, world.projecting, world.publishing):
-                await pool.open()
-                stack.push_async_callback(pool.close)
-            stack.push_async_callback(world.redis.aclose)
-            for client in (*world.owners.values(), *world.peers_of_productions.values()):
-                stack.push_async_callback(client.close)
-            stack.callback(world.searching.close)
-            stack.push_async_callback(world.end_denials)
-            await stack.enter_async_context(background)
-            background.keep(world.publisher.run)
-            background.keep(world.signed_in.run)
-            background.keep(world.projector.run)
-            background.keep(world.holds.run)
-            background.every(lambda: _DENIALS_SECONDS, world.tell_denials)
-            background.every(lambda: _LAG_SECONDS, world.measure_lag)
-            background.every(lambda: _ENGINE_SECONDS, world.look_at_engine)
-            background.every(lambda: _RETRY_SECONDS, world.retry)
-            background.every(lambda: _EXPUNGE_SECONDS, world.expunge)
-            background.every(lambda: _PRODUCTION_SECONDS, world.make_productions)
-            background.every(lambda: REMOVE_SECONDS, world.remove_productions)
-            background.every(lambda: _REBUILD_SECONDS, world.make_whole)
-            background.every(lambda: world.revoked_seconds / ASKED, world.drop_revoked)
-            yield
+        pools = (world.database, world.projecting)
+        last = [partial(world.tell_denials, everything=True)]
+        with closing(world.searching):
+            async with world.standing(background, pools, last):
+                background.keep(world.indexer.run)
+                background.keep(world.holds.run)
+                background.every(lambda: _DENIALS_SECONDS, world.tell_denials)
+                background.every(lambda: _LAG_SECONDS, world.measure_lag)
+                background.every(lambda: _ENGINE_SECONDS, world.look_at_engine)
+                background.every(lambda: _RETRY_SECONDS, world.retry)
+                background.every(lambda: _EXPUNGE_SECONDS, world.expunge)
+                background.every(lambda: _PRODUCTION_SECONDS, world.make_productions)
+                background.every(lambda: REMOVE_SECONDS, world.remove_productions)
+                background.every(lambda: _REBUILD_SECONDS, world.make_whole)
+                background.every(lambda: world.revoked_seconds / ASKED, world.drop_revoked)
+                yield
 
     return lifespan
