@@ -42,6 +42,7 @@ from libs.telemetry.metrics import Metrics
 from libs.telemetry.tracing import Tracing
 from services.ediscovery.adapters.correspondence import SealedCorrespondence
 from services.ediscovery.adapters.tantivy import TantivyIndex
+from services.ediscovery.domain.documents import DELETED, EDITED
 from services.ediscovery.edge.stream import index_door
 from services.ediscovery.ports.expunges import Expunges
 from services.ediscovery.store.expunges import PostgresDueExpunges, PostgresExpunges
@@ -310,8 +311,8 @@ class House:
         return await cursor.fetchall()
 
     async def words(self, tenant: TenantId) -> frozenset[str]:
-        """Return the dictionary of a tenant's index, as it lies in the files."""
-        return frozenset(await self.engine.terms(tenant))
+        """Return the words of a tenant's index, as they lie in the files; its marks are no words."""
+        return frozenset(await self.engine.terms(tenant)) - {EDITED, DELETED}
 
     async def certified(self, reader: Actor, certificate: UUID) -> dict[UUID, set[int]]:
         """Take a certificate as its readers do, check it as a stranger does, and return its items.
