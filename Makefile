@@ -12,7 +12,8 @@ DATA ?= .muniment
 PORT ?= 8080
 WORKERS ?= 2
 # What speaks to the stream server: all else says the same whatever that server is.
-REDIS_SUITES := tests/integration/events tests/integration/messaging tests/integration/identity/test_revocations.py
+REDIS_SUITES := tests/integration/events tests/integration/identity/test_revocations.py \
+	tests/integration/messaging/test_amendments.py tests/integration/messaging/test_delivery.py
 ARGS ?=
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
