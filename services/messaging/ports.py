@@ -7,8 +7,9 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from libs.approvals.request import Request
-from libs.disposition.claims import Hold
+from libs.disposition.claims import Hold, Item
 from libs.disposition.classes import DispositionClass
+from libs.disposition.voices import Voices
 from libs.kernel.denials import Denial
 from libs.kernel.ids import ConversationId, DekId, DeviceId, MessageId, PrincipalId, TenantId
 from services.messaging.domain.amendments import Amended, AmendmentRules, Message, MessageKey
@@ -825,20 +826,26 @@ class RunUnderWay(Protocol):
         """Return the type of each of these conversations that exists."""
         ...
 
-    async def tally(self, classes: Sequence[DispositionClass]) -> list[Tally]:
-        """Return what the classes hold, by their places in the sequence."""
+    async def plan(self, classes: Sequence[DispositionClass], voices: Voices) -> list[Tally]:
+        """Keep what is due, and return what the classes hold, by their places in the sequence.
+
+        Nothing of it is done before the run has begun.
+        """
         ...
 
-    async def plan(self, classes: Sequence[DispositionClass]) -> int:
-        """Keep which items are due, and return how many: those are gone through, batch by batch."""
+    async def begin(self) -> None:
+        """Keep that it is to dispose of what was planned: that is gone through, batch by batch."""
         ...
 
-    async def next(self, most: int, custodians: Collection[UUID]) -> list[Planned]:
-        """Return the next items, none at the end; their audience is told as far as it is of `custodians`."""
+    async def next(self, most: int, voices: Voices) -> list[Planned]:
+        """Return what is next, up to about so many items; none at the end.
+
+        The audience is told as far as it is of the custodians.
+        """
         ...
 
-    async def dispose(self, batch: Disposals, reached: Place) -> None:
-        """Hide and destroy, and tell of it; the next items are those behind `reached`."""
+    async def dispose(self, batch: Disposals, reached: int, voices: Voices) -> None:
+        """Hide and destroy, and tell of it; what is next lies behind the number `reached` of the plan."""
         ...
 
     async def complete(self, event: OrderedDisposition) -> None:
@@ -877,11 +884,28 @@ class DestroyedItem(NamedTuple):
     version: int | None
 
 
+class DestroyedRow(NamedTuple):
+    """An item that a run destroyed, as it is kept; `item` is what a decision needs to know without holds."""
+
+    place: Place
+    item: Item
+    commit: UUID
+    metadata_commitment: bytes
+    body_commitment: bytes
+    dek: UUID
+    bytes: int
+    destroyed_at: datetime
+
+
 class DestroyedReader(Protocol):
     """What runs destroyed."""
 
+    async def find_order(self, tenant: TenantId, order: UUID) -> OrderedDisposition | None:
+        """Return a run as it was ordered. Raises LogUnavailable."""
+        ...
+
     async def page(
         self, tenant: TenantId, order: UUID, after: Place | None, limit: int
-    ) -> list[DestroyedItem]:
+    ) -> list[DestroyedRow]:
         """Return at most `limit` items of a run in order, from behind `after` on. Raises LogUnavailable."""
         ...

@@ -98,12 +98,43 @@ class Sampled(NamedTuple):
     item: Item
 
 
-class Planned(NamedTuple):
-    """An item whose turn has come in a run; `bytes` is the size of its sealed body, None if that is gone."""
+class Box(NamedTuple):
+    """Where the items of a plan lie: those of a conversation with `seq` and `sent_at` within these bounds.
 
-    place: Place
-    item: Item
-    bytes: int | None
+    Of them those that `sender` sent; None: those of nobody whom a hold or a request for erasure names. It is
+    `whole` when every entry within its `seq`s is one of them.
+    """
+
+    conversation: UUID
+    first_seq: int
+    last_seq: int
+    first_at: datetime
+    last_at: datetime
+    sender: UUID | None
+    whole: bool
+
+
+class Planned(NamedTuple):
+    """Items whose turn has come in a run, for all of whom the same voices speak: `libs.disposition.voices`.
+
+    `number` is their place in the plan; `earliest` and `latest` are sent when the first and last of them
+    were.
+    """
+
+    number: int
+    box: Box
+    items: int
+    earliest: Item
+    latest: Item
+
+
+class Stretch(NamedTuple):
+    """Items of a conversation that follow each other, both ends included; `bytes` are all of theirs."""
+
+    conversation: UUID
+    first_seq: int
+    last_seq: int
+    bytes: int
 
 
 class RunCounts(NamedTuple):
@@ -125,29 +156,41 @@ class Why(NamedTuple):
 
 
 class Disposals(NamedTuple):
-    """What becomes of the items of a batch: hidden, destroyed of those (and why, in their order), spared."""
+    """What becomes of the items of a batch: only hidden, destroyed, or (so many items) spared."""
 
     hidden: tuple[Planned, ...]
     destroyed: tuple[Planned, ...]
-    why: tuple[Why, ...]
     spared: int
 
 
 def decide_batch(planned: Sequence[Planned], claims: Claims) -> Disposals:
-    """Return what becomes of each item, by its own decision, whatever was planned.
+    """Return what becomes of items by the decisions about the earliest and the latest, whatever was planned.
 
-    What is due is hidden, even if a hold keeps it; what is ripe is destroyed too. Anything else is spared.
+    What is due is hidden, even if a hold keeps it; what is ripe is destroyed. Anything else is spared. Where
+    both are not decided alike, nothing is done to any of them that would not be done to both.
     """
     hidden: list[Planned] = []
     destroyed: list[Planned] = []
-    why: list[Why] = []
-    left = [each for each in planned if each.bytes is not None]
-    for each in left:
-        decision = disposition_of(each.item, *claims)
-        standing = standing_of(decision, claims.as_of)
-        if standing is not Standing.RETAINED:
-            hidden.append(each)
-        if isinstance(decision, Dispose) and standing is Standing.RIPE:
+    spared = 0
+    for each in planned:
+        found = {
+            standing_of(disposition_of(item, *claims), claims.as_of) for item in (each.earliest, each.latest)
+        }
+        if found == {Standing.RIPE}:
             destroyed.append(each)
-            why.append(Why(decision.due_at, decision.destroy_at, destroyer_of(decision)))
-    return Disposals(tuple(hidden), tuple(destroyed), tuple(why), len(left) - len(hidden))
+        elif Standing.RETAINED in found:
+            spared += each.items
+        else:
+            hidden.append(each)
+    return Disposals(tuple(hidden), tuple(destroyed), spared)
+
+
+def why_destroyed(item: Item, claims: Claims) -> Why | None:
+    """Return why an item was destroyed by who had these claims; None if they would not have it destroyed.
+
+    No hold is among the claims: none covered the item, or it would be there.
+    """
+    decision = disposition_of(item, *claims)
+    if isinstance(decision, Dispose) and standing_of(decision, claims.as_of) is Standing.RIPE:
+        return Why(decision.due_at, decision.destroy_at, destroyer_of(decision))
+    return None

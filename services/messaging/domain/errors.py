@@ -226,6 +226,14 @@ class DispositionsStopped(DomainError):
 
 
 @dataclass(eq=False)
+class DestroyedUndue(DomainError):
+    """An item was destroyed by a run whose terms would not have it destroyed."""
+
+    conversation: UUID
+    seq: int
+
+
+@dataclass(eq=False)
 class ImportUnfinished(DomainError):
     """Some batches have not come yet."""
 

@@ -13,17 +13,19 @@ from services.messaging.domain.amendments import DEFAULT_RULES, AmendmentRules, 
 from services.messaging.domain.entries import ClientKey, EntryKind
 from services.messaging.domain.errors import RulesPassed
 from services.messaging.domain.log import KnownSend
+from services.messaging.store.stretches import is_hidden
 from services.messaging.store.unavailable import log_unavailable
 
 _MESSAGE: Final = f"""
     SELECT e.message, e.actor, e.sent_at, coalesce(a.revision, 0) AS revision,
            a.retracted_at IS NOT NULL AS retracted,
-           EXISTS (SELECT FROM messaging.disposed d
-                    WHERE d.tenant = e.tenant AND d.conversation = e.conversation
-                      AND d.seq = coalesce(a.version_seq, e.seq)) AS gone
+           p.seq IS NULL OR {is_hidden("p")} AS gone
       FROM messaging.entry e
       LEFT JOIN messaging.amended a
         ON a.tenant = e.tenant AND a.conversation = e.conversation AND a.message_seq = e.seq
+      LEFT JOIN messaging.payload p
+        ON p.tenant = e.tenant AND p.conversation = e.conversation
+       AND p.seq = coalesce(a.version_seq, e.seq) AND p.sent_at = coalesce(a.version_at, e.sent_at)
      WHERE e.tenant = %s AND e.conversation = %s AND e.seq = %s AND e.kind = {EntryKind.MESSAGE_CREATED:d}"""
 
 _SEND: Final = """

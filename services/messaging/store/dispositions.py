@@ -19,6 +19,7 @@ from libs.db.pool import CrossingDatabase, TenantDatabase, Transaction
 from libs.disposition.claims import Hold, Item
 from libs.disposition.classes import Bound, DispositionClass
 from libs.disposition.period import BEGINNING, FOREVER
+from libs.disposition.voices import Voices
 from libs.events.outbox import append, record_of
 from libs.kernel.clock import Clock
 from libs.kernel.ids import Ids, TenantId
@@ -45,18 +46,36 @@ _TYPES: Final = """
      WHERE h.tenant = %s AND h.conversation = ANY (%s::uuid[])"""
 
 # A class is a kind of conversation, or the conversations that a rule or hold names. `placed` says of each
-# conversation which class it is in; `guarded` when which of its entries a custodian could read, all spans of
-# one time in one row, so that a hundred custodians of a room do not make a hundred rows of an item. What a
-# hold covers is looked for among what is due alone. The samples are the oldest and the newest of those that
-# stand alike (bounds go wrong at their ends), and some in between.
-_STOOD: Final = """
+# conversation which class it is in.
+_PLACED: Final = """
     class AS MATERIALIZED (
         SELECT * FROM unnest(%(numbers)s::integer[], %(kinds)s::smallint[], %(rest)s::boolean[],
                              %(due)s::timestamptz[], %(ripe)s::timestamptz[])
             AS c (number, kind, rest, due_before, ripe_before)
     ), named AS MATERIALIZED (
         SELECT * FROM unnest(%(named)s::uuid[], %(named_in)s::integer[]) AS n (conversation, number)
-    ), sender AS MATERIALIZED (
+    ), placed AS MATERIALIZED (
+        SELECT h.conversation, c.kind, c.number, c.due_before, c.ripe_before
+          FROM messaging.conversation_head h
+          LEFT JOIN named n ON n.conversation = h.conversation
+          JOIN class c ON c.kind = h.kind
+           AND CASE WHEN n.number IS NULL THEN c.rest ELSE c.number = n.number END
+         WHERE h.tenant = %(tenant)s
+    )"""
+# Where no hold and no request for erasure speaks, the time of sending decides alone: no entry is read.
+_BY_TIME: Final = f"""
+    {_PLACED}, stood AS NOT MATERIALIZED (
+        SELECT p.conversation, p.seq, p.sent_at, NULL::uuid AS actor, octet_length(p.sealed) AS bytes,
+               c.number, CASE WHEN p.sent_at >= c.due_before THEN 'retained'
+                              WHEN p.sent_at < c.ripe_before THEN 'ripe' ELSE 'hidden' END AS standing
+          FROM messaging.payload p JOIN placed c ON c.conversation = p.conversation
+         WHERE p.tenant = %(tenant)s
+    )"""
+# `guarded` says when which of a conversation's entries a custodian could read, all spans of one time in one
+# row, so that a hundred custodians of a room do not make a hundred rows of an item. What a hold covers is
+# looked for among what is due alone.
+_BY_ALL: Final = f"""
+    {_PLACED}, sender AS MATERIALIZED (
         SELECT * FROM unnest(%(sender_in)s::integer[], %(senders)s::uuid[],
                              %(sender_due)s::timestamptz[], %(sender_ripe)s::timestamptz[])
             AS s (number, principal, due_before, ripe_before)
@@ -67,13 +86,6 @@ _STOOD: Final = """
         SELECT DISTINCT * FROM unnest(%(guard_in)s::integer[], %(custodians)s::uuid[],
                                       %(guard_since)s::timestamptz[], %(guard_until)s::timestamptz[])
             AS g (number, custodian, since, until)
-    ), placed AS MATERIALIZED (
-        SELECT h.conversation, c.number, c.due_before, c.ripe_before
-          FROM messaging.conversation_head h
-          LEFT JOIN named n ON n.conversation = h.conversation
-          JOIN class c ON c.kind = h.kind
-           AND CASE WHEN n.number IS NULL THEN c.rest ELSE c.number = n.number END
-         WHERE h.tenant = %(tenant)s
     ), guarded AS MATERIALIZED (
         SELECT p.conversation, g.since, g.until,
                range_agg(int8range(p.from_seq, p.until_seq, '[]')) AS seqs
@@ -103,13 +115,15 @@ _STOOD: Final = """
         SELECT i.conversation, i.seq FROM item i JOIN guarded g ON g.conversation = i.conversation
          WHERE i.due AND i.sent_at >= g.since AND i.sent_at < g.until AND g.seqs @> i.seq
     ), stood AS MATERIALIZED (
-        SELECT i.conversation, i.seq, i.sent_at, i.bytes, i.number,
+        SELECT i.conversation, i.seq, i.sent_at, i.actor, i.bytes, i.number,
                CASE WHEN NOT i.due THEN 'retained' WHEN h.seq IS NOT NULL THEN 'preserved'
                     WHEN i.ripe THEN 'ripe' ELSE 'hidden' END AS standing
           FROM item i LEFT JOIN held h ON h.conversation = i.conversation AND h.seq = i.seq
     )"""
-_TALLY: Final = f"""
-    WITH {_STOOD}, counted AS MATERIALIZED (
+# The samples are the oldest and the newest of those that stand alike (bounds go wrong at their ends), and
+# some in between.
+_TALLY: Final = """
+    WITH {stood}, counted AS MATERIALIZED (
         SELECT s.number, s.standing, count(*) AS items, sum(s.bytes)::bigint AS bytes,
                min(s.sent_at) AS first_at, max(s.sent_at) AS last_at
           FROM stood s GROUP BY s.number, s.standing
@@ -129,10 +143,46 @@ _TALLY: Final = f"""
         ON s.number = c.number AND s.standing = c.standing
      ORDER BY c.number, c.standing"""
 
-_PLAN: Final = f"""
-    WITH {_STOOD}
-    INSERT INTO messaging.disposal (tenant, order_id, conversation, seq)
-    SELECT %(tenant)s, %(order)s, s.conversation, s.seq FROM stood s WHERE s.standing <> 'retained'"""
+# Counted and planned at once, by one look at the payloads. Items that stand alike and for whom the same
+# voices speak come together in boxes of so many `seq`s: what tells them from their neighbours are bounds of
+# `seq` and of `sent_at`, and their sender if anybody names him.
+_PLAN: Final = """
+    WITH {stood}, edge AS MATERIALIZED (
+        SELECT s.conversation, array_agg(DISTINCT a.at ORDER BY a.at) AS seqs
+          FROM messaging.participant_span s, LATERAL (VALUES (s.from_seq), (s.until_seq + 1)) AS a (at)
+         WHERE s.tenant = %(tenant)s AND s.principal = ANY (%(watched)s::uuid[]) AND a.at IS NOT NULL
+         GROUP BY s.conversation
+    ), box AS MATERIALIZED (
+        SELECT s.conversation, s.number, s.standing, {sender} AS sender,
+               count(*)::integer AS items, sum(s.bytes)::bigint AS bytes,
+               min(s.seq) AS first_seq, max(s.seq) AS last_seq,
+               min(s.sent_at) AS first_at, max(s.sent_at) AS last_at
+          FROM stood s {edges}
+         GROUP BY s.conversation, s.number, s.standing, {sender}, s.seq / %(most)s{cells}
+    ), planned AS (
+        INSERT INTO messaging.disposal (tenant, order_id, place, conversation, kind, sender,
+                                        first_seq, last_seq, first_at, last_at, items)
+        SELECT %(tenant)s, %(order)s, row_number() OVER (ORDER BY b.conversation, b.first_seq, b.last_seq),
+               b.conversation, c.kind, b.sender, b.first_seq, b.last_seq, b.first_at, b.last_at, b.items
+          FROM box b JOIN class c ON c.number = b.number
+         WHERE b.standing <> 'retained'
+    )
+    SELECT b.number, b.standing, sum(b.items)::bigint AS items, sum(b.bytes)::bigint AS bytes,
+           min(b.first_at) AS first_at, max(b.last_at) AS last_at,
+           '{{}}'::uuid[] AS conversations, '{{}}'::bigint[] AS seqs
+      FROM box b GROUP BY b.number, b.standing ORDER BY b.number, b.standing"""
+_SENDER: Final = "CASE WHEN s.actor = ANY (%(people)s::uuid[]) THEN s.actor END"
+_EDGES: Final = "LEFT JOIN edge e ON e.conversation = s.conversation"
+_CELLS: Final = """,
+                  width_bucket(s.sent_at, %(instants)s::timestamptz[]),
+                  width_bucket(s.seq, coalesce(e.seqs, '{}'))"""
+
+_TALLY_BY_TIME: Final = _TALLY.format(stood=_BY_TIME)
+_TALLY_BY_ALL: Final = _TALLY.format(stood=_BY_ALL)
+_PLAN_BY_TIME: Final = _PLAN.format(stood=_BY_TIME, sender="NULL::uuid", edges="", cells="")
+_PLAN_BY_ALL: Final = _PLAN.format(stood=_BY_ALL, sender=_SENDER, edges=_EDGES, cells=_CELLS)
+BOX_SEQS: Final = 4096
+"""How many entries one row of a plan may cover, at most."""
 
 _SAMPLED: Final = """
     SELECT e.conversation, e.seq, e.actor, e.sent_at, h.kind,
@@ -253,13 +303,34 @@ async def types_of(tx: Transaction, tenant: TenantId, conversations: Collection[
 
 async def tally(tx: Transaction, tenant: TenantId, classes: Sequence[DispositionClass]) -> list[Tally]:
     """Return what the classes hold, by their places in the sequence."""
-    rows = await tx.fetch_all(_TALLY, {"tenant": tenant, **parameters_of(classes)})
+    statement = _TALLY_BY_TIME if _time_decides(classes) else _TALLY_BY_ALL
+    rows = await tx.fetch_all(statement, {"tenant": tenant, **parameters_of(classes)})
     return [_tally_of(row) for row in rows]
 
 
-async def plan(tx: Transaction, tenant: TenantId, order: UUID, classes: Sequence[DispositionClass]) -> int:
-    """Keep which items of the classes an order is to dispose of, and return how many."""
-    return await tx.execute(_PLAN, {"tenant": tenant, "order": order, **parameters_of(classes)})
+async def plan(
+    tx: Transaction, tenant: TenantId, order: UUID, classes: Sequence[DispositionClass], voices: Voices
+) -> list[Tally]:
+    """Keep what of the classes an order is to dispose of, and return what they hold, without samples."""
+    alone = _time_decides(classes) and not voices.people and not voices.instants
+    named = {
+        "tenant": tenant,
+        "order": order,
+        "most": BOX_SEQS,
+        "people": list(voices.people),
+        "watched": list(voices.custodians),
+        "instants": list(voices.instants),
+        **parameters_of(classes),
+    }
+    rows = await tx.fetch_all(_PLAN_BY_TIME if alone else _PLAN_BY_ALL, named)
+    return [_tally_of(row) for row in rows]
+
+
+def _time_decides(classes: Sequence[DispositionClass]) -> bool:
+    """Return whether nobody's name and no hold decides about any item."""
+    return not any(
+        each.shields or any(bound.sender is not None for bound in (*each.due, *each.ripe)) for each in classes
+    )
 
 
 def parameters_of(classes: Sequence[DispositionClass]) -> dict[str, Any]:

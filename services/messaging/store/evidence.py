@@ -14,6 +14,7 @@ from services.messaging.domain.commits import CommitTree, RunOfLeaves
 from services.messaging.domain.entries import ConversationKey, Provenance
 from services.messaging.ports import CommittedEntry, KeptEntry, Taking
 from services.messaging.store.log_reader import amendment_of, stored_of
+from services.messaging.store.stretches import destroyed_by, is_hidden
 from services.messaging.store.unavailable import log_unavailable
 
 _COLUMNS = """
@@ -39,19 +40,17 @@ _STRETCH = """
       LEFT JOIN messaging.import_run r ON r.tenant = i.tenant AND r.run = i.run
       LEFT JOIN messaging.payload p
         ON p.tenant = e.tenant AND p.conversation = e.conversation AND p.seq = e.seq AND p.sent_at = e.sent_at
-      LEFT JOIN messaging.disposed d
-        ON d.tenant = e.tenant AND d.conversation = e.conversation AND d.seq = e.seq
      WHERE e.tenant = %s AND e.conversation = %s AND e.seq BETWEEN %s AND %s
      ORDER BY e.seq"""
 
 _COMMITTED = f"""
-    SELECT {_COLUMNS}, CASE WHEN d.seq IS NOT NULL THEN NULL
+    SELECT {_COLUMNS}, CASE WHEN {is_hidden("e")} THEN NULL
                 WHEN e.kind <> 6 AND (a.retracted_at IS NOT NULL OR a.version_seq > e.seq) THEN NULL
                 ELSE p.sealed END AS sealed {_STRETCH}"""
 
 _KEPT = f"""
-    SELECT {_COLUMNS}, p.sealed, d.seq IS NOT NULL AS hidden, d.destroyed_by, m.message_seq, c.superseded_by,
-           c.retracted_by {_STRETCH}"""
+    SELECT {_COLUMNS}, p.sealed, {is_hidden("e")} AS hidden, {destroyed_by("e")} AS destroyed_by,
+           m.message_seq, c.superseded_by, c.retracted_by {_STRETCH}"""
 
 # A leaf is hashed here as `libs.evidence.entry.entry_leaf` does it: a row for each leaf would cost more than
 # all the rest, where a commit brought some hundred entries and one of them is asked for.
@@ -91,7 +90,7 @@ class PostgresEvidence:
         with log_unavailable():
             async with self._database.begin(key.tenant) as tx:
                 rows = await tx.fetch_all(_KEPT, (*key, first, last))
-        return [KeptEntry(_committed(row), row.hidden, row.destroyed_by, amendment_of(row)) for row in rows]
+        return [_kept(row) for row in rows]
 
     async def trees(self, tenant: TenantId, commits: Sequence[UUID]) -> dict[UUID, CommitTree]:
         """Return the tree of each of these commits in a tenant."""
@@ -129,6 +128,11 @@ class PostgresEvidence:
             async with self._database.begin(taking.key.tenant) as tx:
                 await tx.execute(_RECORD, row)
                 await append(tx, "messaging", [record_of(fact, taking.key.tenant, self._ids, self._clock)])
+
+
+def _kept(row: Any) -> KeptEntry:
+    hidden = row.hidden or row.destroyed_by is not None
+    return KeptEntry(_committed(row), hidden, row.destroyed_by, amendment_of(row))
 
 
 def _committed(row: Any) -> CommittedEntry:

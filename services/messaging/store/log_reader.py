@@ -17,6 +17,7 @@ from services.messaging.ports import (
     StoredEntry,
     StoredVersion,
 )
+from services.messaging.store.stretches import destroyed_by, is_hidden
 from services.messaging.store.unavailable import log_unavailable
 
 _STANDINGS = """
@@ -37,17 +38,18 @@ _PARTICIPANTS = """
 
 # A version that has a later one, and every version of a retracted message (6 is the retraction itself), is
 # shown to no participant: here, and where evidence is taken.
-_ENTRIES = """
+_ENTRIES = f"""
     SELECT e.seq, e.kind, e.message, e.revision, e.actor, e.sent_at, e.members_version, e.subjects,
-           CASE WHEN d.seq IS NOT NULL THEN NULL
+           CASE WHEN {is_hidden("e")} THEN NULL
                 WHEN e.kind <> 6 AND (a.retracted_at IS NOT NULL OR a.version_seq > e.seq) THEN NULL
                 ELSE p.sealed END AS sealed,
            e.body_commitment IS NOT NULL AS had_body,
-           e.body_commitment IS NOT NULL AND (d.seq IS NOT NULL OR p.seq IS NULL) AS gone, m.message_seq,
+           e.body_commitment IS NOT NULL AND ({is_hidden("e")} OR p.seq IS NULL) AS gone,
+           m.message_seq,
            coalesce(a.version_seq > e.seq, false) AS superseded, a.retracted_at IS NOT NULL AS retracted,
            CASE WHEN m.seq IS NULL AND a.retracted_at IS NULL THEN a.version_seq END AS version_seq,
            a.version_at, a.revision AS version_revision,
-           CASE WHEN vd.seq IS NULL THEN v.sealed END AS version_sealed
+           CASE WHEN NOT {is_hidden("v")} THEN v.sealed END AS version_sealed
       FROM messaging.entry e
       LEFT JOIN messaging.amendment m
         ON m.tenant = e.tenant AND m.conversation = e.conversation AND m.seq = e.seq
@@ -56,22 +58,17 @@ _ENTRIES = """
        AND a.message_seq = coalesce(m.message_seq, e.seq)
       LEFT JOIN messaging.payload p
         ON p.tenant = e.tenant AND p.conversation = e.conversation AND p.seq = e.seq AND p.sent_at = e.sent_at
-      LEFT JOIN messaging.disposed d
-        ON d.tenant = e.tenant AND d.conversation = e.conversation AND d.seq = e.seq
       LEFT JOIN messaging.payload v
         ON m.seq IS NULL AND a.retracted_at IS NULL AND v.tenant = e.tenant
        AND v.conversation = e.conversation AND v.seq = a.version_seq AND v.sent_at = a.version_at
-      LEFT JOIN messaging.disposed vd
-        ON vd.tenant = e.tenant AND vd.conversation = e.conversation AND vd.seq = a.version_seq
      WHERE e.tenant = %s AND e.conversation = %s AND e.seq > %s AND e.seq <= %s
      ORDER BY e.seq LIMIT %s"""
 
-_REFERENCED = """
+_REFERENCED = f"""
     SELECT e.conversation, e.seq, e.kind, e.message, e.revision, e.actor, e.sent_at, e.members_version,
            e.subjects, p.sealed, e.body_commitment IS NOT NULL AS had_body,
-           EXISTS (SELECT FROM messaging.disposed d
-                    WHERE d.tenant = e.tenant AND d.conversation = e.conversation AND d.seq = e.seq) AS hidden
-           , m.message_seq, c.superseded_by, c.retracted_by,
+           {is_hidden("e")} OR {destroyed_by("e")} IS NOT NULL AS hidden, m.message_seq,
+           c.superseded_by, c.retracted_by,
            CASE WHEN m.seq IS NOT NULL THEN m.message_seq || c.versions END AS versions
       FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (conversation, seq)
       JOIN messaging.entry e ON e.conversation = wanted.conversation AND e.seq = wanted.seq

@@ -1,4 +1,4 @@
-"""Carry out runs of dispositions: in batches behind the barrier, each item by its own decision."""
+"""Carry out runs of dispositions: in batches behind the barrier, as each item's own decision has it."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,6 +6,7 @@ from uuid import UUID
 
 from libs.contracts.retention import DispositionOrderIssued, MessagingOrderCompleted, digest_of_result
 from libs.disposition.classes import classes_of, named_by
+from libs.disposition.voices import voices_of
 from libs.kernel.ids import TenantId
 from services.messaging.domain.dispositions import TYPES, decide_batch, in_order
 from services.messaging.ports import DispositionRuns, RunUnderWay
@@ -13,8 +14,8 @@ from services.messaging.usecases.dispositions import claims_of, found_in, issued
 
 RUN_SECONDS: Final = 0.5
 """How often it is looked for runs."""
-MOST_AT_ONCE: Final = 1000
-"""Items that one transaction disposes of: for so long a hold that arrives may have to wait."""
+MOST_AT_ONCE: Final = 20_000
+"""Items after which a transaction takes up no more: for so long a hold that arrives may have to wait."""
 GENERATION_PASSED: Final = "GenerationPassed"
 """Why a run ends early: the holds changed. What is still due has to be tried and approved anew."""
 RESULT_DIFFERS: Final = "ResultDiffers"
@@ -61,23 +62,22 @@ async def _begin(tenant: TenantId, run: RunUnderWay, issued: DispositionOrderIss
     claims = claims_of(issued.terms, await run.holds())
     named = await run.types_of(named_by(claims.rules, claims.holds))
     classes = in_order(classes_of(TYPES.values(), named, *claims))
-    found = found_in(classes, await run.tally(classes))
+    voices = voices_of(claims.holds, claims.erasures)
+    found = found_in(classes, await run.plan(classes, voices))
     if digest_of_result(tenant, issued.terms, generation, found) != issued.digest:
         return await _complete(run, issued, RESULT_DIFFERS)
-    # what was sent meanwhile is seen by the second statement and not by the first
-    if await run.plan(classes) != sum(each.preserved + each.hidden + each.ripe for each in found):
-        return await _complete(run, issued, RESULT_DIFFERS)
+    await run.begin()
     return True
 
 
 async def _go_on(run: RunUnderWay, issued: DispositionOrderIssued) -> bool:
-    """Dispose of the next items, each by its own decision behind the holds that stand."""
+    """Dispose of what is next, as it is decided behind the holds that stand."""
     claims = claims_of(issued.terms, await run.holds())
-    custodians = frozenset[UUID]().union(*(hold.custodians for hold in claims.holds))
-    planned = await run.next(MOST_AT_ONCE, custodians)
+    voices = voices_of(claims.holds, claims.erasures)
+    planned = await run.next(MOST_AT_ONCE, voices)
     if not planned:
         return await _complete(run, issued, "")
-    await run.dispose(decide_batch(planned, claims), planned[-1].place)
+    await run.dispose(decide_batch(planned, claims), planned[-1].number, voices)
     return True
 
 

@@ -124,7 +124,7 @@ class Registry:
     def deks(self, run: UUID) -> list[UUID]:
         """Return the data keys that had sealed what a run destroyed."""
         rows = self.logbook.rows(
-            f"SELECT DISTINCT dek FROM messaging.disposed WHERE destroyed_by = '{run}' ORDER BY dek"
+            f"SELECT DISTINCT dek FROM messaging.destroyed WHERE order_id = '{run}' ORDER BY dek"
         )
         return [dek for (dek,) in rows]
 

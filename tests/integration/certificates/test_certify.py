@@ -171,7 +171,7 @@ async def test_until_the_log_has_it_a_certificate_is_not_given(registry: Registr
 async def test_a_run_of_which_an_item_is_not_told_is_not_certified(registry: Registry) -> None:
     run = await confirmed(registry)
     with psycopg.connect(registry.logbook.database.admin_dsn.reveal()) as admin:
-        admin.execute("DELETE FROM messaging.disposal WHERE seq = 1")
+        admin.execute("DELETE FROM messaging.destroyed WHERE first_seq = 1")
     with pytest.raises(CertificateDiffers):
         await registry.certify()
     assert (await registry.standing(run))["state"] == "due"

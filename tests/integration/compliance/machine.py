@@ -36,6 +36,7 @@ from services.holds.domain.holds import EXECUTORS, Terms
 from services.messaging.domain.entries import ConversationKind
 from services.messaging.domain.errors import KeysUnavailable
 from services.messaging.domain.membership import group_conversation_of
+from services.messaging.store import dispositions
 from services.messaging.usecases import dispose
 from services.messaging.usecases.send import acknowledged
 from services.retention.domain.errors import RunPending, RunRefused
@@ -51,6 +52,7 @@ BEGINNING: Final = datetime(2026, 12, 2, 12, tzinfo=UTC)
 COUNSEL, OFFICER = 10, 11
 ROOM_TYPES: Final = ("group", "direct", "group")
 MOST_AT_ONCE: Final = 2
+BOX_SEQS: Final = 3
 """Items of a batch: a run of some messages then has several transactions."""
 UNTIL_FENCED: Final = timedelta(seconds=130)
 """How long after its retirement nobody can seal under a key any more."""
@@ -81,8 +83,11 @@ _LOOK: Final = """
     SELECT 'payload', p.conversation, p.seq, NULL::uuid, NULL::uuid
       FROM messaging.payload p WHERE p.tenant = %s
     UNION ALL
-    SELECT 'disposed', d.conversation, d.seq, d.hidden_by, d.destroyed_by
-      FROM messaging.disposed d WHERE d.tenant = %s
+    SELECT 'hidden', h.conversation, generate_series(h.first_seq, h.last_seq), h.hidden_by, NULL
+      FROM messaging.hidden h WHERE h.tenant = %s
+    UNION ALL
+    SELECT 'destroyed', d.conversation, generate_series(d.first_seq, d.last_seq), d.order_id, NULL
+      FROM messaging.destroyed d WHERE d.tenant = %s
     UNION ALL
     SELECT 'generation', NULL, g.generation, NULL, NULL
       FROM messaging.hold_generation g WHERE g.tenant = %s"""
@@ -723,7 +728,7 @@ class ComplianceMachine(RuleBasedStateMachine):
 
     async def _look(self) -> Seen:
         tenant, rows = self.tenant, self.house.rows
-        found = await rows("messaging", _LOOK, tenant, tenant, tenant)
+        found = await rows("messaging", _LOOK, tenant, tenant, tenant, tenant)
         in_force = await rows(
             "holds",
             "SELECT f.hold FROM holds.in_force f LEFT JOIN holds.release r USING (tenant, hold)"
@@ -744,11 +749,14 @@ class ComplianceMachine(RuleBasedStateMachine):
         events = await self._events(PayloadsDestroyed.name, MessagingOrderCompleted.name)
         destroyed = [event for event in events if isinstance(event, PayloadsDestroyed)]
         ended = [event for event in events if isinstance(event, MessagingOrderCompleted)]
-        disposed = {Place(row[1], row[2]): row[3:5] for row in found if row[0] == "disposed"}
+        hidden = [(Place(row[1], row[2]), row[3]) for row in found if row[0] == "hidden"]
+        gone = [(Place(row[1], row[2]), row[3]) for row in found if row[0] == "destroyed"]
+        if len(dict(hidden)) < len(hidden) or len(dict(gone)) < len(gone):
+            raise Broken("an item stands in two stretches")
         return Seen(
             payloads=frozenset(Place(row[1], row[2]) for row in found if row[0] == "payload"),
-            hidden_by={place: hidden for place, (hidden, _) in disposed.items()},
-            destroyed_by={place: gone for place, (_, gone) in disposed.items() if gone is not None},
+            hidden_by=dict(gone) | dict(hidden),
+            destroyed_by=dict(gone),
             told=[Place(event.conversation, seq) for event in destroyed for seq in event.seqs],
             ended=[(event.order, event.refused) for event in ended],
             generation=max((row[2] for row in found if row[0] == "generation"), default=0),
@@ -867,7 +875,7 @@ class ComplianceMachine(RuleBasedStateMachine):
         """Return the keys that had sealed what a run destroyed."""
         rows = await self.house.rows(
             "messaging",
-            "SELECT DISTINCT dek FROM messaging.disposed WHERE tenant = %s AND destroyed_by = %s",
+            "SELECT DISTINCT dek FROM messaging.destroyed WHERE tenant = %s AND order_id = %s",
             self.tenant,
             order,
         )
@@ -969,5 +977,6 @@ def _wanted(made: model.Rule) -> Wanted:
 
 
 def small_batches(patch: pytest.MonkeyPatch) -> None:
-    """Let a run take several transactions for a few messages."""
+    """Let a run take several transactions for a few messages, and several of these come together."""
     patch.setattr(dispose, "MOST_AT_ONCE", MOST_AT_ONCE)
+    patch.setattr(dispositions, "BOX_SEQS", BOX_SEQS)

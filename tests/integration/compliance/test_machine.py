@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
+from datetime import datetime
 from uuid import UUID
 
 import pytest
@@ -14,6 +15,7 @@ from libs.barrier.errors import GenerationPassed
 from libs.barrier.generation import generation_of, share_generation
 from libs.contracts.retention import ItemsExpunged
 from libs.db.pool import Transaction
+from libs.disposition.voices import Voices
 from libs.events.outbox import append
 from libs.evidence.certificate.items import DestroyedLine
 from libs.kernel.clock import SystemClock
@@ -24,7 +26,7 @@ from services.ediscovery.ports.expunges import Destruction
 from services.ediscovery.store import expunges
 from services.ediscovery.store.outgoing import records_of
 from services.ediscovery.usecases.current import CurrentIndex
-from services.messaging.domain.dispositions import Claims, Disposals, Planned, decide_batch
+from services.messaging.domain.dispositions import Claims, Disposals, Planned, Stretch, decide_batch
 from services.messaging.store import closings, disposals
 from services.messaging.usecases import dispose
 from services.retention.adapters.destroyed import MessagingDestroyed
@@ -167,18 +169,17 @@ def no_custodians(patch: pytest.MonkeyPatch) -> None:
 
 def no_memory(patch: pytest.MonkeyPatch) -> None:
     """Begin each batch at the first item again, and take what is gone for something that was there."""
-    reached = "o.reached_conversation, o.reached_seq"
-    nowhere = "NULL::uuid AS reached_conversation, NULL::bigint AS reached_seq"
-    patch.setattr(disposals, "_OPEN", disposals._OPEN.replace(reached, nowhere))
+    assert "o.reached," in disposals._OPEN
+    patch.setattr(disposals, "_OPEN", disposals._OPEN.replace("o.reached,", "0::bigint AS reached,"))
     destroy = disposals.PostgresRun._destroy
 
-    async def destroyed(self: disposals.PostgresRun, batch: Disposals) -> int:
-        await destroy(self, batch)
-        return len(batch.destroyed)
+    async def destroyed(
+        self: disposals.PostgresRun, planned: Sequence[Planned], voices: Voices, now: datetime
+    ) -> tuple[list[Stretch], int]:
+        await destroy(self, planned, voices, now)
+        return [Stretch(*each.box[:3], bytes=0) for each in planned], 0
 
     patch.setattr(disposals.PostgresRun, "_destroy", destroyed)
-    size = "octet_length(p.sealed) AS bytes"
-    patch.setattr(disposals, "_NEXT", disposals._NEXT.replace(size, "0 AS bytes"))
 
 
 def no_survivors(patch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from libs.contracts.retention import OrderedErasure, OrderedPeriod, OrderedRule,
 from libs.disposition.claims import Hold
 from libs.disposition.decision import Dispose, destroyer_of, disposition_of
 from services.messaging.domain.dispositions import Place
+from services.messaging.domain.errors import DestroyedUndue
 from services.messaging.ports import DestroyedItem
 from services.messaging.store.destroyed import PostgresDestroyed
 from services.messaging.usecases.dispositions import claims_of
@@ -97,12 +98,29 @@ async def test_an_item_belongs_to_the_run_that_destroyed_it_alone(logbook: Logbo
 
 
 @pytest.mark.planted
-async def test_nothing_is_destroyed_without_its_reason(logbook: Logbook) -> None:
+async def test_what_the_terms_of_its_run_would_not_destroy_is_not_told(logbook: Logbook) -> None:
     logbook.write(town(random.Random(34)))
+    order = await logbook.approve(await logbook.ask(TERMS), TERMS)
+    await logbook.carry_out()
+    assert await destroyed(logbook, order)
+    with psycopg.connect(logbook.database.admin_dsn.reveal()) as admin:
+        admin.execute(
+            "UPDATE messaging.entry e SET sent_at = %s FROM messaging.destroyed d"
+            " WHERE d.conversation = e.conversation AND d.last_seq = e.seq",
+            (NOON,),
+        )
+    with pytest.raises(DestroyedUndue):
+        await destroyed(logbook, order)
+
+
+@pytest.mark.planted
+@pytest.mark.parametrize("sizes", ["sizes[2:]", "array_append(sizes, NULL)", "sizes[2:] || NULL::integer"])
+async def test_no_stretch_is_kept_without_the_size_of_each_body(logbook: Logbook, sizes: str) -> None:
+    logbook.write(town(random.Random(36)))
     await logbook.approve(await logbook.ask(TERMS), TERMS)
     await logbook.carry_out()
     with (
         psycopg.connect(logbook.database.admin_dsn.reveal()) as admin,
         pytest.raises(psycopg.errors.CheckViolation),
     ):
-        admin.execute("UPDATE messaging.disposed SET voice = NULL WHERE destroyed_by IS NOT NULL")
+        admin.execute(f"UPDATE messaging.destroyed SET sizes = {sizes}")

@@ -14,11 +14,12 @@ from libs.contracts.facts import MessagingFact
 from libs.contracts.retention import OrderedErasure, OrderedPeriod, OrderedRule, PayloadsDestroyed, Terms
 from libs.disposition.claims import Hold
 from libs.disposition.decision import disposition_of
+from libs.disposition.voices import voices_of
 from libs.kernel.ids import ConversationId
 from services.messaging.domain.dispositions import Standing, decide_batch, standing_of
 from services.messaging.domain.entries import ConversationKey
 from services.messaging.domain.errors import DispositionsStopped
-from services.messaging.store import disposals
+from services.messaging.store import disposals, dispositions
 from services.messaging.store.acts import ACTS
 from services.messaging.store.log_reader import PostgresLogReader
 from services.messaging.usecases import dispose
@@ -29,6 +30,18 @@ RULE = OrderedRule(
     rule=UUID(int=1), version=1, kind="deletion", period=OrderedPeriod(years=2), grace_seconds=400 * 86_400
 )
 TERMS = Terms(as_of=NOON, rules=(RULE,))
+NOBODY = voices_of([], [])
+DISPOSED = """
+    SELECT d.conversation, generate_series(d.first_seq, d.last_seq)
+      FROM (SELECT h.conversation, h.first_seq, h.last_seq FROM messaging.hidden h
+             UNION ALL SELECT g.conversation, g.first_seq, g.last_seq FROM messaging.destroyed g) d"""
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a run take several transactions for a few items."""
+    monkeypatch.setattr(dispositions, "BOX_SEQS", 5)
+    monkeypatch.setattr(dispose, "MOST_AT_ONCE", 10)
 
 
 def standings(items: list[Written], holds: list[Hold], terms: Terms = TERMS) -> dict[Any, Standing]:
@@ -57,7 +70,7 @@ async def test_what_is_ripe_is_destroyed_and_what_is_due_is_hidden_and_nothing_e
     assert set(expected.values()) == set(Standing)
     assert payloads(logbook) == {place for place, how in expected.items() if how is not Standing.RIPE}
     assert payloads(logbook, THEIRS) == theirs
-    hidden = {tuple(row) for row in logbook.rows("SELECT conversation, seq FROM messaging.disposed")}
+    hidden = {tuple(row) for row in logbook.rows(DISPOSED)}
     assert hidden == {place for place, how in expected.items() if how is not Standing.RETAINED}
     done = logbook.completion(order)
     assert done is not None
@@ -84,10 +97,8 @@ async def test_readers_see_a_tombstone_of_what_is_hidden_and_the_entry_stays(log
             assert shown is (expected[conversation, entry.seq] is Standing.RETAINED)
 
 
-async def test_what_is_destroyed_is_told_by_place_and_each_act_once(
-    logbook: Logbook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dispose, "MOST_AT_ONCE", 10)
+@pytest.mark.usefixtures("small_batches")
+async def test_what_is_destroyed_is_told_by_place_and_each_act_once(logbook: Logbook) -> None:
     items = town(random.Random(14))
     logbook.write(items)
     order = await logbook.approve(await logbook.ask(TERMS), TERMS)
@@ -106,10 +117,8 @@ async def test_what_is_destroyed_is_told_by_place_and_each_act_once(
     assert len({fact.act for fact in facts}) == len(facts)
 
 
-async def test_a_hold_that_arrives_between_batches_ends_the_run(
-    logbook: Logbook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dispose, "MOST_AT_ONCE", 5)
+@pytest.mark.usefixtures("small_batches")
+async def test_a_hold_that_arrives_between_batches_ends_the_run(logbook: Logbook) -> None:
     items = town(random.Random(15))
     logbook.write(items)
     order = await logbook.approve(await logbook.ask(TERMS), TERMS)
@@ -124,11 +133,9 @@ async def test_a_hold_that_arrives_between_batches_ends_the_run(
     assert done.refused == dispose.GENERATION_PASSED
 
 
+@pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("cut", range(1, 6))
-async def test_a_run_that_is_cut_off_goes_on_where_it_was(
-    logbook: Logbook, monkeypatch: pytest.MonkeyPatch, cut: int
-) -> None:
-    monkeypatch.setattr(dispose, "MOST_AT_ONCE", 25)
+async def test_a_run_that_is_cut_off_goes_on_where_it_was(logbook: Logbook, cut: int) -> None:
     items = town(random.Random(16))
     logbook.write(items)
     order = await logbook.approve(await logbook.ask(TERMS), TERMS)
@@ -140,9 +147,9 @@ async def test_a_run_that_is_cut_off_goes_on_where_it_was(
             assert run is not None
             assert await run.share(0)
             if run.begun:
-                planned = await run.next(25, ())
+                planned = await run.next(dispose.MOST_AT_ONCE, NOBODY)
                 claims = claims_of(TERMS, [])
-                await run.dispose(decide_batch(planned, claims), planned[-1].place)
+                await run.dispose(decide_batch(planned, claims), planned[-1].number, NOBODY)
             raise ConnectionAbortedError
 
     while steps < cut and await logbook.carry_out.step(OURS, order):
@@ -178,7 +185,7 @@ async def test_a_run_of_anything_but_what_was_approved_destroys_nothing(
     order = await logbook.approve(await logbook.ask(TERMS), TERMS, **lie)
     await logbook.carry_out()
     assert payloads(logbook) == whole
-    assert logbook.rows("SELECT * FROM messaging.disposed") == []
+    assert logbook.rows(DISPOSED) == []
     done = logbook.completion(order)
     assert done is not None
     assert (done.refused, done.hidden) == (why, 0)
@@ -277,8 +284,8 @@ async def a_hold_while_destroying(logbook: Logbook) -> bool:
     async with logbook.carry_out.runs.open(OURS, order) as run:
         assert run is not None
         assert await run.share(0)
-        planned = await run.next(1000, ())
-        await run.dispose(decide_batch(planned, claims_of(TERMS, [])), planned[-1].place)
+        planned = await run.next(1000, NOBODY)
+        await run.dispose(decide_batch(planned, claims_of(TERMS, [])), planned[-1].number, NOBODY)
         placing = asyncio.create_task(logbook.hold(Hold(UUID(int=900))))
         done, _ = await asyncio.wait([placing], timeout=0.5)
     await placing

@@ -254,10 +254,11 @@ async def test_of_a_message_whose_last_version_is_due_nothing_earlier_is_shown(
 def hide(gateway: Gateway, tenant: TenantId, conversation: ConversationId, seq: int) -> None:
     """Hide an entry as a run of disposition does."""
     gateway.rows(
-        "INSERT INTO messaging.disposed (tenant, conversation, seq, hidden_by, hidden_at)"
-        " VALUES (%s, %s, %s, %s, now())",
+        "INSERT INTO messaging.hidden (tenant, conversation, first_seq, last_seq, hidden_by, hidden_at)"
+        " VALUES (%s, %s, %s, %s, %s, now())",
         tenant,
         conversation,
+        seq,
         seq,
         uuid4(),
     )

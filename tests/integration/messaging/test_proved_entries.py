@@ -178,17 +178,17 @@ async def test_what_is_hidden_is_there_and_what_was_destroyed_says_by_which_run(
     hidden = await one.send(people[0], plans, "due")
     gone = await one.send(people[0], plans, "gone")
     run = uuid4()
-    hide = (
-        "INSERT INTO messaging.disposed (tenant, conversation, seq, hidden_by, hidden_at)"
-        " VALUES (%s, %s, %s, %s, now())"
+    one.rows(
+        "INSERT INTO messaging.hidden (tenant, conversation, first_seq, last_seq, hidden_by, hidden_at)"
+        " VALUES (%s, %s, %s, %s, %s, now())",
+        *(tenant, plans, hidden.seq, hidden.seq, run),
     )
-    destroy = (
-        "UPDATE messaging.disposed SET destroyed_by = hidden_by, destroyed_at = now(), dek = %s, bytes = 1,"
-        " due_at = now(), destroy_at = now(), voice = 'deletion' WHERE conversation = %s AND seq = %s"
+    one.rows(
+        "INSERT INTO messaging.destroyed"
+        " (tenant, conversation, first_seq, last_seq, order_id, dek, sizes, destroyed_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, '{1}', now())",
+        *(tenant, plans, gone.seq, gone.seq, run, uuid4()),
     )
-    for each in (hidden, gone):
-        one.rows(hide, tenant, plans, each.seq, run)
-    one.rows(destroy, uuid4(), plans, gone.seq)
     one.rows("DELETE FROM messaging.payload WHERE conversation = %s AND seq = %s", plans, gone.seq)
     due, destroyed = await proved(http, tenant, plans, hidden.seq, gone.seq)
     assert due.hidden

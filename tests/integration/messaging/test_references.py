@@ -147,10 +147,11 @@ async def test_what_is_hidden_says_so(
     plans = await one.group(people[0], people[1])
     sent = await one.send(people[0], plans, "due")
     one.rows(
-        "INSERT INTO messaging.disposed (tenant, conversation, seq, hidden_by, hidden_at)"
-        " VALUES (%s, %s, %s, %s, now())",
+        "INSERT INTO messaging.hidden (tenant, conversation, first_seq, last_seq, hidden_by, hidden_at)"
+        " VALUES (%s, %s, %s, %s, %s, now())",
         tenant,
         plans,
+        sent.seq,
         sent.seq,
         uuid4(),
     )
