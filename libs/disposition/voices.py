@@ -1,9 +1,10 @@
-"""Whose items are decided alike: what is between two that are decided may be decided with them.
+"""Whose items are decided alike: what is sent between two that are decided alike is decided as they are.
 
-Rules, floors and locks end the later, the later an item was sent. So among items of one conversation for
-whom the same voices speak, what was sent earlier is due no later, and none between two stands otherwise
-than both of them when they stand alike. Other voices speak where a hold begins or ends, up to a request
-for erasure, for whom either names, and for whom a custodian could read.
+Rules, floors and locks end the later, the later an item was sent, and a request for erasure concerns what
+was sent before it. So among items of one conversation for whom the same voices speak, what was sent earlier
+is due no later, and if two of them stand alike, none that was sent between stands otherwise. Other voices
+speak where a hold begins or ends, for whom a hold or a request for erasure names, and where a custodian
+begins or ceases to take part.
 """
 
 from collections.abc import Iterable
@@ -12,7 +13,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from libs.disposition.claims import Erasure, Hold
-from libs.disposition.period import INSTANT, later
 
 
 class Voices(NamedTuple):
@@ -29,9 +29,8 @@ class Voices(NamedTuple):
 
 def voices_of(holds: Iterable[Hold], erasures: Iterable[Erasure]) -> Voices:
     """Return where the voices about the items of one conversation change."""
-    holds, erasures = list(holds), list(erasures)
+    holds = list(holds)
     custodians = frozenset[UUID]().union(*(hold.custodians for hold in holds))
     edges = {edge for hold in holds for edge in (hold.since, hold.until) if edge is not None}
-    asked = {later(erasure.requested_at, INSTANT) for erasure in erasures}
     subjects = {erasure.subject for erasure in erasures}
-    return Voices(custodians | subjects, custodians, tuple(sorted(edges | asked)))
+    return Voices(custodians | subjects, custodians, tuple(sorted(edges)))

@@ -5,7 +5,7 @@ applied parks its tenant: it and the tenant's later ones wait, in order, and nob
 """
 
 import asyncio
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from redis.asyncio import Redis
@@ -74,13 +74,15 @@ class Projector:
         lane: Lane = Lane.EVENTS,
         pace: Pace = PROMPT,
         names: Container[str] | None = None,
+        tell: Callable[[], None] | None = None,
     ) -> None:
         """Apply one lane of `source` as consumer `name`, with the projection tables of `schema`.
 
         Where the `names` of the events are given that have an effect, all others are passed over.
 
         `apply(tx, records)` makes the effect by statements of `tx` alone: it may be run again when the
-        transaction did not commit; `one_by_one` makes one of the effect of a single event. `redis` must
+        transaction did not commit; `one_by_one` makes one of the effect of a single event. `tell` is
+        called when effects were committed: whoever waits for them need not look all the time. `redis` must
         not decode answers. Projectors that share the `parts` of a source work side by side.
         """
         self._signs = ConsumerSigns("projector", name, source, metrics)
@@ -89,6 +91,7 @@ class Projector:
         self._reader = StreamReader(redis, source, fetch_gap, clock, self._signs, lane, pace.partition)
         self._reporter = CursorReporter(name, report_cursors, self._signs)
         self._apply = apply
+        self._tell = tell
         self._parts = frozenset(parts)
         self._pace = pace
         self._names = names
@@ -244,6 +247,8 @@ class Projector:
             if free := [one for one in due if condemned is None and one.tenant not in parked]:
                 await apply_records(self._apply, tx, free)
             await self._rows.advance(tx, reached)
+        if due and self._tell is not None:
+            self._tell()
         self._cursors.update(reached)
         self._signs.took_in(len(due))
         self._signs.waits_behind(0 if condemned is not None else len(waiting))

@@ -1,6 +1,7 @@
 """Tasks beside the requests: kept running, ended together, and loud when they fail."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Self
 
@@ -44,12 +45,24 @@ class Background:
 
         self._steady.append(self._begin(again()))
 
-    def every(self, seconds: Callable[[], float], work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work` again and again, `seconds()` after it ended."""
+    def every(
+        self,
+        seconds: Callable[[], float],
+        work: Callable[[], Awaitable[None]],
+        bell: asyncio.Event | None = None,
+    ) -> None:
+        """Run `work` again and again, `seconds()` after it ended, or as soon as the `bell` is set.
+
+        A bell only spares the wait: what it did not ring for, or rang for while `work` ran, is found too.
+        """
+        rung = bell or asyncio.Event()
 
         async def forever() -> None:
             while True:
-                await asyncio.sleep(seconds())
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(seconds()):
+                        await rung.wait()
+                rung.clear()
                 await self._watched(work())
 
         self._begin(forever())

@@ -45,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dek_under_way_seconds: float = 60.0
     """How much longer is waited before a retired key is refused: for keys and sends that are under way."""
     dek_cache_keys: int = 20_000
+    disposal_items: int = 20_000
+    """Items after which a transaction of a run takes up no more: for so long a hold that arrives may wait."""
     map_seconds: float = 60.0
     """How often a map of all conversations is committed to the audit log, of each tenant that had entries."""
     writers: int = 1

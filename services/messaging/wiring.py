@@ -1,5 +1,6 @@
 """How messaging is put together: a gateway, and the relay that publishes and projects."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -307,6 +308,12 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
         "retention": one_by_one(order_door(PostgresReceivedOrders, clock)),
         "keys": one_by_one(closing_door(PostgresStatedClosings, clock)),
     }
+    dry_run_came, run_came = asyncio.Event(), asyncio.Event()
+
+    def orders_came() -> None:
+        dry_run_came.set()
+        run_came.set()
+
     projectors = [
         Projector(
             SERVICE,
@@ -319,6 +326,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
             report_cursors=reports_to(owners[source]),
             clock=clock,
             metrics=metrics,
+            tell=orders_came if source == "retention" else None,
         )
         for source, door in doors.items()
     ]
@@ -326,7 +334,7 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
     reading = TenantDatabase(settings.database, "messaging-relay")
     answer_orders = AnswerOrders(PostgresDispositionOrders(projecting, reading, clock, ids))
     disposing = CrossingDatabase(settings.database_disposer, "messaging-disposer", by_key=True)
-    carry_out = CarryOut(PostgresDispositionRuns(disposing, clock, ids))
+    carry_out = CarryOut(PostgresDispositionRuns(disposing, clock, ids), settings.disposal_items)
     closing = CrossingDatabase(settings.database_closer, "messaging-closer", by_key=True)
     close_keys = CloseKeys(
         PostgresClosings(closing, clock, ids),
@@ -357,8 +365,8 @@ def build_relay(settings: Settings, clock: Clock | None = None) -> FastAPI:
             for projector in projectors:
                 background.keep(projector.run)
             background.every(lambda: _HOUSEKEEPING_SECONDS, housekeeping)
-            background.every(lambda: ANSWER_SECONDS, answer_orders)
-            background.every(lambda: RUN_SECONDS, carry_out)
+            background.every(lambda: ANSWER_SECONDS, answer_orders, dry_run_came)
+            background.every(lambda: RUN_SECONDS, carry_out, run_came)
             background.every(lambda: CLOSE_SECONDS, close_keys)
             background.every(lambda: settings.map_seconds, commit_maps)
             yield

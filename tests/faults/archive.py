@@ -25,7 +25,9 @@ from tests.support.town import Town
 
 CHANNELS: Final = 4
 EACH: Final = 650
-"""Messages of a channel, whose every day is a conversation: a run takes several transactions for all."""
+"""Messages of a channel, whose every day is a conversation."""
+AT_ONCE: Final = 500
+"""Items after which a transaction takes up no more: a run takes several for all."""
 SECONDS: Final = 120.0
 PROCESSES: Final = {"messaging": "messaging-relay", "keys": "keys", "ediscovery": "ediscovery"}
 """Who takes in the holds of each executor."""
@@ -231,20 +233,21 @@ def write_corpus(path: Path, channels: int = CHANNELS, each: int = EACH) -> None
 
 @asynccontextmanager
 async def archive_of(town: Town, folder: Path) -> AsyncIterator[Archive]:
-    """Give an archive, all of it due by a rule."""
+    """Give an archive, all of it due by a rule, of which a run destroys little by one transaction."""
     await town.settle(4)
     operator, origin = town.platform.operator, town.platform.origin
-    async with in_office(operator, origin, town.tenant, town.principals[2:]) as officials:
-        corpus = folder / "corpus.jsonl"
-        write_corpus(corpus)
-        people = dict(zip(("ada", "ben"), town.principals, strict=False))
-        brought = await bring_the_rest(officials, corpus, people)
-        assert (brought.imported, brought.refused) == (CHANNELS * EACH, 0)
-        archive = Archive(town, officials, folder)
-        rooms = "SELECT DISTINCT p.conversation FROM messaging.payload p WHERE p.tenant = %s ORDER BY 1"
-        archive.rooms = [room for (room,) in archive.rows("messaging", rooms, archive.tenant)]
-        await officials.officer.post("/retention/v1/rules", _RULE)
-        yield archive
+    with town.platform.told(("messaging-relay",), "messaging", {"disposal_items": AT_ONCE}):
+        async with in_office(operator, origin, town.tenant, town.principals[2:]) as officials:
+            corpus = folder / "corpus.jsonl"
+            write_corpus(corpus)
+            people = dict(zip(("ada", "ben"), town.principals, strict=False))
+            brought = await bring_the_rest(officials, corpus, people)
+            assert (brought.imported, brought.refused) == (CHANNELS * EACH, 0)
+            archive = Archive(town, officials, folder)
+            rooms = "SELECT DISTINCT p.conversation FROM messaging.payload p WHERE p.tenant = %s ORDER BY 1"
+            archive.rooms = [room for (room,) in archive.rows("messaging", rooms, archive.tenant)]
+            await officials.officer.post("/retention/v1/rules", _RULE)
+            yield archive
 
 
 def duplicates_in(places: Sequence[str]) -> set[str]:

@@ -178,8 +178,8 @@ async def reconciles(story: Story, run: str, watch: Watch) -> list[str]:
             certified += await archive.certified(each)
     gone = archive.rows(
         "messaging",
-        "SELECT d.conversation || '/' || d.seq FROM messaging.disposed d"
-        " WHERE d.tenant = %s AND d.destroyed_by IS NOT NULL",
+        "SELECT d.conversation || '/' || generate_series(d.first_seq, d.last_seq)"
+        " FROM messaging.destroyed d WHERE d.tenant = %s",
         archive.tenant,
     )
     if duplicates_in(certified) or set(certified) != {place for (place,) in gone}:

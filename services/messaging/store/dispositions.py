@@ -62,14 +62,41 @@ _PLACED: Final = """
            AND CASE WHEN n.number IS NULL THEN c.rest ELSE c.number = n.number END
          WHERE h.tenant = %(tenant)s
     )"""
-# Where no hold and no request for erasure speaks, the time of sending decides alone: no entry is read.
+# Where no hold and no request for erasure speaks, the time of sending decides alone. No entry is read then,
+# and payloads are counted by blocks of a conversation: only one that a bound cuts through is looked into.
 _BY_TIME: Final = f"""
-    {_PLACED}, stood AS NOT MATERIALIZED (
-        SELECT p.conversation, p.seq, p.sent_at, NULL::uuid AS actor, octet_length(p.sealed) AS bytes,
-               c.number, CASE WHEN p.sent_at >= c.due_before THEN 'retained'
-                              WHEN p.sent_at < c.ripe_before THEN 'ripe' ELSE 'hidden' END AS standing
-          FROM messaging.payload p JOIN placed c ON c.conversation = p.conversation
-         WHERE p.tenant = %(tenant)s
+    {_PLACED}, block AS MATERIALIZED (
+        SELECT p.conversation, count(*)::integer AS items, sum(octet_length(p.sealed))::bigint AS bytes,
+               min(p.seq) AS first_seq, max(p.seq) AS last_seq,
+               min(p.sent_at) AS first_at, max(p.sent_at) AS last_at
+          FROM messaging.payload p WHERE p.tenant = %(tenant)s
+         GROUP BY p.conversation, p.seq / %(most)s
+    ), stood AS MATERIALIZED (
+        SELECT b.*, c.kind, c.number, c.due_before, c.ripe_before,
+               CASE WHEN b.first_at >= c.due_before THEN 'retained'
+                    WHEN b.last_at < c.ripe_before THEN 'ripe'
+                    WHEN b.first_at >= c.ripe_before AND b.last_at < c.due_before THEN 'hidden'
+               END AS standing
+          FROM block b JOIN placed c ON c.conversation = b.conversation
+    ), box AS MATERIALIZED (
+        SELECT s.conversation, s.kind, s.number, s.standing, NULL::uuid AS sender, s.items, s.bytes,
+               s.first_seq, s.last_seq, s.first_at, s.last_at
+          FROM stood s WHERE s.standing IS NOT NULL
+         UNION ALL
+        SELECT s.conversation, s.kind, s.number, x.standing, NULL, x.items, x.bytes,
+               x.first_seq, x.last_seq, x.first_at, x.last_at
+          FROM stood s CROSS JOIN LATERAL (
+                   SELECT CASE WHEN p.sent_at >= s.due_before THEN 'retained'
+                               WHEN p.sent_at < s.ripe_before THEN 'ripe' ELSE 'hidden' END AS standing,
+                          count(*)::integer AS items, sum(octet_length(p.sealed))::bigint AS bytes,
+                          min(p.seq) AS first_seq, max(p.seq) AS last_seq,
+                          min(p.sent_at) AS first_at, max(p.sent_at) AS last_at
+                     FROM messaging.payload p
+                    WHERE p.tenant = %(tenant)s AND p.conversation = s.conversation
+                      AND p.seq BETWEEN s.first_seq AND s.last_seq
+                      AND p.sent_at BETWEEN s.first_at AND s.last_at
+                    GROUP BY 1) x
+         WHERE s.standing IS NULL
     )"""
 # `guarded` says when which of a conversation's entries a custodian could read, all spans of one time in one
 # row, so that a hundred custodians of a room do not make a hundred rows of an item. What a hold covers is
@@ -123,17 +150,10 @@ _BY_ALL: Final = f"""
 # The samples are the oldest and the newest of those that stand alike (bounds go wrong at their ends), and
 # some in between.
 _TALLY: Final = """
-    WITH {stood}, counted AS MATERIALIZED (
-        SELECT s.number, s.standing, count(*) AS items, sum(s.bytes)::bigint AS bytes,
-               min(s.sent_at) AS first_at, max(s.sent_at) AS last_at
-          FROM stood s GROUP BY s.number, s.standing
+    WITH {found}, counted AS MATERIALIZED (
+        {counted}
     ), sampled AS MATERIALIZED (
-        SELECT DISTINCT ON (s.number, s.standing, place) s.number, s.standing, s.conversation, s.seq,
-               CASE s.sent_at WHEN c.first_at THEN 1 WHEN c.last_at THEN 2
-                    ELSE 3 + (uuid_hash_extended(s.conversation, s.seq) & 1) END AS place
-          FROM stood s JOIN counted c ON c.number = s.number AND c.standing = s.standing
-         WHERE s.sent_at IN (c.first_at, c.last_at) OR uuid_hash_extended(s.conversation, s.seq) & 510 = 0
-         ORDER BY s.number, s.standing, place, s.conversation, s.seq
+        {sampled}
     )
     SELECT c.number, c.standing, c.items, c.bytes, c.first_at, c.last_at, s.conversations, s.seqs
       FROM counted c
@@ -142,45 +162,80 @@ _TALLY: Final = """
               FROM sampled x GROUP BY x.number, x.standing) s
         ON s.number = c.number AND s.standing = c.standing
      ORDER BY c.number, c.standing"""
+_COUNTED_BOXES: Final = """
+        SELECT b.number, b.standing, sum(b.items)::bigint AS items, sum(b.bytes)::bigint AS bytes,
+               min(b.first_at) AS first_at, max(b.last_at) AS last_at
+          FROM box b GROUP BY b.number, b.standing"""
+# What time alone decides stands alike in all of a box, and both of its ends are items.
+_SAMPLED_BOXES: Final = """
+        SELECT DISTINCT ON (t.number, t.standing, t.place)
+               t.number, t.standing, t.place, t.conversation, t.seq
+          FROM (SELECT b.number, b.standing, b.conversation, e.place,
+                       (SELECT min(p.seq) FROM messaging.payload p
+                         WHERE p.tenant = %(tenant)s AND p.conversation = b.conversation
+                           AND p.seq BETWEEN b.first_seq AND b.last_seq AND p.sent_at = e.at) AS seq
+                  FROM box b JOIN counted c ON c.number = b.number AND c.standing = b.standing,
+                       LATERAL (VALUES (1, b.first_at, c.first_at), (2, b.last_at, c.last_at))
+                           AS e (place, at, furthest)
+                 WHERE e.at = e.furthest
+                 UNION ALL
+                SELECT b.number, b.standing, b.conversation,
+                       3 + (uuid_hash_extended(b.conversation, b.first_seq) & 1),
+                       CASE uuid_hash_extended(b.conversation, b.first_seq) & 2
+                            WHEN 0 THEN b.first_seq ELSE b.last_seq END
+                  FROM box b) t
+         ORDER BY t.number, t.standing, t.place, uuid_hash_extended(t.conversation, t.seq)"""
+_COUNTED_ITEMS: Final = """
+        SELECT s.number, s.standing, count(*) AS items, sum(s.bytes)::bigint AS bytes,
+               min(s.sent_at) AS first_at, max(s.sent_at) AS last_at
+          FROM stood s GROUP BY s.number, s.standing"""
+_SAMPLED_ITEMS: Final = """
+        SELECT DISTINCT ON (s.number, s.standing, place) s.number, s.standing, s.conversation, s.seq,
+               CASE s.sent_at WHEN c.first_at THEN 1 WHEN c.last_at THEN 2
+                    ELSE 3 + (uuid_hash_extended(s.conversation, s.seq) & 1) END AS place
+          FROM stood s JOIN counted c ON c.number = s.number AND c.standing = s.standing
+         WHERE s.sent_at IN (c.first_at, c.last_at) OR uuid_hash_extended(s.conversation, s.seq) & 510 = 0
+         ORDER BY s.number, s.standing, place, s.conversation, s.seq"""
 
 # Counted and planned at once, by one look at the payloads. Items that stand alike and for whom the same
 # voices speak come together in boxes of so many `seq`s: what tells them from their neighbours are bounds of
 # `seq` and of `sent_at`, and their sender if anybody names him.
-_PLAN: Final = """
-    WITH {stood}, edge AS MATERIALIZED (
+_PLAN: Final = f"""
+    WITH {{found}}, planned AS (
+        INSERT INTO messaging.disposal (tenant, order_id, place, conversation, kind, sender,
+                                        first_seq, last_seq, first_at, last_at, items)
+        SELECT %(tenant)s, %(order)s, row_number() OVER (ORDER BY b.conversation, b.first_seq, b.last_seq),
+               b.conversation, b.kind, b.sender, b.first_seq, b.last_seq, b.first_at, b.last_at, b.items
+          FROM box b WHERE b.standing <> 'retained'
+    ), counted AS (
+        {_COUNTED_BOXES}
+    )
+    SELECT c.*, '{{{{}}}}'::uuid[] AS conversations, '{{{{}}}}'::bigint[] AS seqs FROM counted c
+     ORDER BY c.number, c.standing"""
+_BOXES_BY_ALL: Final = f"""
+    {_BY_ALL}, edge AS MATERIALIZED (
         SELECT s.conversation, array_agg(DISTINCT a.at ORDER BY a.at) AS seqs
           FROM messaging.participant_span s, LATERAL (VALUES (s.from_seq), (s.until_seq + 1)) AS a (at)
          WHERE s.tenant = %(tenant)s AND s.principal = ANY (%(watched)s::uuid[]) AND a.at IS NOT NULL
          GROUP BY s.conversation
+    ), voiced AS MATERIALIZED (
+        SELECT s.*, CASE WHEN s.actor = ANY (%(people)s::uuid[]) THEN s.actor END AS sender,
+               width_bucket(s.sent_at, %(instants)s::timestamptz[]) AS since,
+               width_bucket(s.seq, coalesce(e.seqs, '{{}}')) AS audience
+          FROM stood s LEFT JOIN edge e ON e.conversation = s.conversation
     ), box AS MATERIALIZED (
-        SELECT s.conversation, s.number, s.standing, {sender} AS sender,
-               count(*)::integer AS items, sum(s.bytes)::bigint AS bytes,
-               min(s.seq) AS first_seq, max(s.seq) AS last_seq,
-               min(s.sent_at) AS first_at, max(s.sent_at) AS last_at
-          FROM stood s {edges}
-         GROUP BY s.conversation, s.number, s.standing, {sender}, s.seq / %(most)s{cells}
-    ), planned AS (
-        INSERT INTO messaging.disposal (tenant, order_id, place, conversation, kind, sender,
-                                        first_seq, last_seq, first_at, last_at, items)
-        SELECT %(tenant)s, %(order)s, row_number() OVER (ORDER BY b.conversation, b.first_seq, b.last_seq),
-               b.conversation, c.kind, b.sender, b.first_seq, b.last_seq, b.first_at, b.last_at, b.items
-          FROM box b JOIN class c ON c.number = b.number
-         WHERE b.standing <> 'retained'
-    )
-    SELECT b.number, b.standing, sum(b.items)::bigint AS items, sum(b.bytes)::bigint AS bytes,
-           min(b.first_at) AS first_at, max(b.last_at) AS last_at,
-           '{{}}'::uuid[] AS conversations, '{{}}'::bigint[] AS seqs
-      FROM box b GROUP BY b.number, b.standing ORDER BY b.number, b.standing"""
-_SENDER: Final = "CASE WHEN s.actor = ANY (%(people)s::uuid[]) THEN s.actor END"
-_EDGES: Final = "LEFT JOIN edge e ON e.conversation = s.conversation"
-_CELLS: Final = """,
-                  width_bucket(s.sent_at, %(instants)s::timestamptz[]),
-                  width_bucket(s.seq, coalesce(e.seqs, '{}'))"""
+        SELECT v.conversation, min(c.kind) AS kind, v.number, v.standing, v.sender,
+               count(*)::integer AS items, sum(v.bytes)::bigint AS bytes,
+               min(v.seq) AS first_seq, max(v.seq) AS last_seq,
+               min(v.sent_at) AS first_at, max(v.sent_at) AS last_at
+          FROM voiced v JOIN class c ON c.number = v.number
+         GROUP BY v.conversation, v.number, v.standing, v.sender, v.seq / %(most)s, v.since, v.audience
+    )"""
 
-_TALLY_BY_TIME: Final = _TALLY.format(stood=_BY_TIME)
-_TALLY_BY_ALL: Final = _TALLY.format(stood=_BY_ALL)
-_PLAN_BY_TIME: Final = _PLAN.format(stood=_BY_TIME, sender="NULL::uuid", edges="", cells="")
-_PLAN_BY_ALL: Final = _PLAN.format(stood=_BY_ALL, sender=_SENDER, edges=_EDGES, cells=_CELLS)
+_TALLY_BY_TIME: Final = _TALLY.format(found=_BY_TIME, counted=_COUNTED_BOXES, sampled=_SAMPLED_BOXES)
+_TALLY_BY_ALL: Final = _TALLY.format(found=_BY_ALL, counted=_COUNTED_ITEMS, sampled=_SAMPLED_ITEMS)
+_PLAN_BY_TIME: Final = _PLAN.format(found=_BY_TIME)
+_PLAN_BY_ALL: Final = _PLAN.format(found=_BOXES_BY_ALL)
 BOX_SEQS: Final = 4096
 """How many entries one row of a plan may cover, at most."""
 
@@ -304,7 +359,7 @@ async def types_of(tx: Transaction, tenant: TenantId, conversations: Collection[
 async def tally(tx: Transaction, tenant: TenantId, classes: Sequence[DispositionClass]) -> list[Tally]:
     """Return what the classes hold, by their places in the sequence."""
     statement = _TALLY_BY_TIME if _time_decides(classes) else _TALLY_BY_ALL
-    rows = await tx.fetch_all(statement, {"tenant": tenant, **parameters_of(classes)})
+    rows = await tx.fetch_all(statement, {"tenant": tenant, "most": BOX_SEQS, **parameters_of(classes)})
     return [_tally_of(row) for row in rows]
 
 

@@ -29,6 +29,7 @@ class CarryOut:
     """Carries out the runs that wait, and goes on with those that were cut off."""
 
     runs: DispositionRuns
+    most: int = MOST_AT_ONCE
 
     async def __call__(self) -> None:
         """Carry out every run. Raises LogUnavailable, or the first failure when all had their turn."""
@@ -53,7 +54,7 @@ class CarryOut:
             if not await run.share(issued.generation):
                 return await _complete(run, issued, GENERATION_PASSED)
             if run.begun:
-                return await _go_on(run, issued)
+                return await _go_on(run, issued, self.most)
             return await _begin(tenant, run, issued, issued.generation)
 
 
@@ -70,11 +71,11 @@ async def _begin(tenant: TenantId, run: RunUnderWay, issued: DispositionOrderIss
     return True
 
 
-async def _go_on(run: RunUnderWay, issued: DispositionOrderIssued) -> bool:
+async def _go_on(run: RunUnderWay, issued: DispositionOrderIssued, most: int) -> bool:
     """Dispose of what is next, as it is decided behind the holds that stand."""
     claims = claims_of(issued.terms, await run.holds())
     voices = voices_of(claims.holds, claims.erasures)
-    planned = await run.next(MOST_AT_ONCE, voices)
+    planned = await run.next(most, voices)
     if not planned:
         return await _complete(run, issued, "")
     await run.dispose(decide_batch(planned, claims), planned[-1].number, voices)

@@ -124,6 +124,8 @@ NOON: Final = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SERVICES: Final = ("holds", "retention", "messaging", "keys", "ediscovery")
 SEGMENT_ITEMS: Final = 2
 """Items of a certificate's segment: one of some items then takes several transactions."""
+MOST_AT_ONCE: Final = 2
+"""Items of a batch: a run of some messages then has several transactions."""
 RING_AGE: Final = timedelta(seconds=60)
 BACKUPS: Final = timedelta(days=7)
 CONFIRMED: Final[dict[str, type[GenerationConfirmed]]] = {
@@ -555,7 +557,7 @@ async def house_of(
             amend=AmendMessage(access, amendments, seal, commit),
             reader=reader,
             answer_orders=AnswerOrders(cast("DispositionOrders", answering)),
-            carry_out=CarryOut(cast("DispositionRuns", carrying)),
+            carry_out=CarryOut(cast("DispositionRuns", carrying), most=MOST_AT_ONCE),
             close_keys=CloseKeys(
                 cast("Closings", closing), KeyServiceClosingKeys(client, randomness), clock, RING_AGE
             ),

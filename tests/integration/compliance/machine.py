@@ -51,9 +51,8 @@ BEGINNING: Final = datetime(2026, 12, 2, 12, tzinfo=UTC)
 """Early in a month: what is young and what is old then have a key in common."""
 COUNSEL, OFFICER = 10, 11
 ROOM_TYPES: Final = ("group", "direct", "group")
-MOST_AT_ONCE: Final = 2
 BOX_SEQS: Final = 3
-"""Items of a batch: a run of some messages then has several transactions."""
+"""Entries that one row of a plan covers: some of a run's items come together, and not all."""
 UNTIL_FENCED: Final = timedelta(seconds=130)
 """How long after its retirement nobody can seal under a key any more."""
 MOST_STEPS: Final = 100
@@ -977,6 +976,5 @@ def _wanted(made: model.Rule) -> Wanted:
 
 
 def small_batches(patch: pytest.MonkeyPatch) -> None:
-    """Let a run take several transactions for a few messages, and several of these come together."""
-    patch.setattr(dispose, "MOST_AT_ONCE", MOST_AT_ONCE)
+    """Let a run take several rows of a plan for a few messages."""
     patch.setattr(dispositions, "BOX_SEQS", BOX_SEQS)

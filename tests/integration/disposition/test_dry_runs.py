@@ -213,7 +213,8 @@ async def test_an_order_that_cannot_be_read_keeps_no_other_from_its_answer(logbo
 @pytest.mark.parametrize(
     ("statement", "honest", "defect", "at_an_edge"),
     [
-        ("_TALLY_BY_TIME", "p.sent_at >= c.due_before", "p.sent_at > c.due_before", True),
+        ("_TALLY_BY_TIME", "p.sent_at >= s.due_before", "p.sent_at > s.due_before", True),
+        ("_TALLY_BY_TIME", "b.last_at < c.due_before", "b.last_at <= c.due_before", True),
         ("_TALLY_BY_ALL", "p.sent_at < greatest(c.due_before", "p.sent_at <= greatest(c.due_before", True),
         ("_TALLY_BY_ALL", "AND g.seqs @> i.seq", "AND NOT g.seqs @> i.seq", False),
         ("_TALLY_BY_ALL", "WHEN h.seq IS NOT NULL THEN 'preserved'", "WHEN false THEN 'preserved'", False),
@@ -238,6 +239,8 @@ async def test_a_statement_that_counts_wrongly_is_found_out_by_its_samples(
     as_of = edge.sent_at.replace(year=edge.sent_at.year + 2) - timedelta(microseconds=1)
     terms = Terms(as_of=as_of if at_an_edge else NOON, rules=(RULE,))
     assert (await logbook.ask(terms)).refused == ""
+    if "b." in honest:  # blocks that no bound cuts through
+        monkeypatch.setattr(dispositions, "BOX_SEQS", 1)
     whole = getattr(dispositions, statement)
     assert honest in whole
     monkeypatch.setattr(dispositions, statement, whole.replace(honest, defect))

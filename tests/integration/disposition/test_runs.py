@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -38,10 +39,10 @@ DISPOSED = """
 
 
 @pytest.fixture
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_batches(logbook: Logbook, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a run take several transactions for a few items."""
     monkeypatch.setattr(dispositions, "BOX_SEQS", 5)
-    monkeypatch.setattr(dispose, "MOST_AT_ONCE", 10)
+    logbook.carry_out = replace(logbook.carry_out, most=10)
 
 
 def standings(items: list[Written], holds: list[Hold], terms: Terms = TERMS) -> dict[Any, Standing]:
@@ -147,7 +148,7 @@ async def test_a_run_that_is_cut_off_goes_on_where_it_was(logbook: Logbook, cut:
             assert run is not None
             assert await run.share(0)
             if run.begun:
-                planned = await run.next(dispose.MOST_AT_ONCE, NOBODY)
+                planned = await run.next(10, NOBODY)
                 claims = claims_of(TERMS, [])
                 await run.dispose(decide_batch(planned, claims), planned[-1].number, NOBODY)
             raise ConnectionAbortedError

@@ -73,3 +73,31 @@ async def test_repeated_work_is_repeated_even_when_it_fails() -> None:
         background.every(lambda: 0.001, fails)
         await asyncio.sleep(0.05)
     assert len(runs) > 2
+
+
+async def test_a_bell_spares_the_wait_and_what_it_did_not_ring_for_is_done_too() -> None:
+    bell, done = asyncio.Event(), asyncio.Queue[int]()
+
+    async def works() -> None:
+        done.put_nowait(0)
+
+    async with asyncio.timeout(30), Background() as background:
+        background.every(lambda: 3600.0, works, bell)
+        for _ in range(3):
+            bell.set()
+            await done.get()
+        background.every(lambda: 0.0, works)
+        await done.get()
+
+
+async def test_a_bell_that_rings_during_the_work_is_heard_after_it() -> None:
+    bell, twice, rounds = asyncio.Event(), asyncio.Event(), []
+
+    async def works() -> None:
+        rounds.append(0)
+        (bell if len(rounds) < 2 else twice).set()
+
+    async with asyncio.timeout(30), Background() as background:
+        background.every(lambda: 3600.0, works, bell)
+        bell.set()
+        await twice.wait()
