@@ -150,11 +150,7 @@ _BY_ALL: Final = f"""
 # The samples are the oldest and the newest of those that stand alike (bounds go wrong at their ends), and
 # some in between.
 _TALLY: Final = """
-    WITH {found}, counted AS MATERIALIZED (
-        {counted}
-    ), sampled AS MATERIALIZED (
-        {sampled}
-    )
+    WITH {found}, {counted}, {sampled}
     SELECT c.number, c.standing, c.items, c.bytes, c.first_at, c.last_at, s.conversations, s.seqs
       FROM counted c
       JOIN (SELECT x.number, x.standing, array_agg(x.conversation ORDER BY x.place) AS conversations,
@@ -163,11 +159,14 @@ _TALLY: Final = """
         ON s.number = c.number AND s.standing = c.standing
      ORDER BY c.number, c.standing"""
 _COUNTED_BOXES: Final = """
+    counted AS MATERIALIZED (
         SELECT b.number, b.standing, sum(b.items)::bigint AS items, sum(b.bytes)::bigint AS bytes,
                min(b.first_at) AS first_at, max(b.last_at) AS last_at
-          FROM box b GROUP BY b.number, b.standing"""
+          FROM box b GROUP BY b.number, b.standing
+    )"""
 # What time alone decides stands alike in all of a box, and both of its ends are items.
 _SAMPLED_BOXES: Final = """
+    sampled AS MATERIALIZED (
         SELECT DISTINCT ON (t.number, t.standing, t.place)
                t.number, t.standing, t.place, t.conversation, t.seq
           FROM (SELECT b.number, b.standing, b.conversation, e.place,
@@ -184,18 +183,23 @@ _SAMPLED_BOXES: Final = """
                        CASE uuid_hash_extended(b.conversation, b.first_seq) & 2
                             WHEN 0 THEN b.first_seq ELSE b.last_seq END
                   FROM box b) t
-         ORDER BY t.number, t.standing, t.place, uuid_hash_extended(t.conversation, t.seq)"""
+         ORDER BY t.number, t.standing, t.place, uuid_hash_extended(t.conversation, t.seq)
+    )"""
 _COUNTED_ITEMS: Final = """
+    counted AS MATERIALIZED (
         SELECT s.number, s.standing, count(*) AS items, sum(s.bytes)::bigint AS bytes,
                min(s.sent_at) AS first_at, max(s.sent_at) AS last_at
-          FROM stood s GROUP BY s.number, s.standing"""
+          FROM stood s GROUP BY s.number, s.standing
+    )"""
 _SAMPLED_ITEMS: Final = """
+    sampled AS MATERIALIZED (
         SELECT DISTINCT ON (s.number, s.standing, place) s.number, s.standing, s.conversation, s.seq,
                CASE s.sent_at WHEN c.first_at THEN 1 WHEN c.last_at THEN 2
                     ELSE 3 + (uuid_hash_extended(s.conversation, s.seq) & 1) END AS place
           FROM stood s JOIN counted c ON c.number = s.number AND c.standing = s.standing
          WHERE s.sent_at IN (c.first_at, c.last_at) OR uuid_hash_extended(s.conversation, s.seq) & 510 = 0
-         ORDER BY s.number, s.standing, place, s.conversation, s.seq"""
+         ORDER BY s.number, s.standing, place, s.conversation, s.seq
+    )"""
 
 # Counted and planned at once, by one look at the payloads. Items that stand alike and for whom the same
 # voices speak come together in boxes of so many `seq`s: what tells them from their neighbours are bounds of
@@ -207,9 +211,7 @@ _PLAN: Final = f"""
         SELECT %(tenant)s, %(order)s, row_number() OVER (ORDER BY b.conversation, b.first_seq, b.last_seq),
                b.conversation, b.kind, b.sender, b.first_seq, b.last_seq, b.first_at, b.last_at, b.items
           FROM box b WHERE b.standing <> 'retained'
-    ), counted AS (
-        {_COUNTED_BOXES}
-    )
+    ), {_COUNTED_BOXES}
     SELECT c.*, '{{{{}}}}'::uuid[] AS conversations, '{{{{}}}}'::bigint[] AS seqs FROM counted c
      ORDER BY c.number, c.standing"""
 _BOXES_BY_ALL: Final = f"""
