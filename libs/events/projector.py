@@ -50,7 +50,7 @@ class Pace(NamedTuple):
 
 PROMPT = Pace(gather_seconds=0.01, enough=500)
 """As soon as it can be: a publisher fills one partition after the other, and the first wakes who waits."""
-THRIFTY = Pace(gather_seconds=0.15, enough=200, partition=250, transaction=1000)
+THRIFTY = Pace(gather_seconds=0.15, enough=50, partition=250, transaction=1000)
 """For who has a part of a second, and would take a processor from others for a handful of records."""
 
 

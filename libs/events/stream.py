@@ -1,6 +1,7 @@
 """The copy of an outbox in Redis streams: disposable, idempotent to write, numbered like its source."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -73,8 +74,21 @@ def item_of(part: int, entry: Entry) -> StreamItem:
     identifier, fields = entry
     if b"p" in fields:
         return Passage(part, int(fields[b"p"]), position_of(identifier))
-    tenant = TenantId(UUID(bytes=bytes(fields[b"t"])))
-    return StreamRecord(part, position_of(identifier), tenant, fields[b"n"].decode(), fields[b"b"])
+    return StreamRecord(
+        part, position_of(identifier), _tenant_of(fields[b"t"]), _name_of(fields[b"n"]), fields[b"b"]
+    )
+
+
+@lru_cache(maxsize=4096)
+def _tenant_of(said: bytes) -> TenantId:
+    """Return the tenant of an entry: one object for many records."""
+    return TenantId(UUID(bytes=said))
+
+
+@lru_cache(maxsize=256)
+def _name_of(said: bytes) -> str:
+    """Return the name of an entry's event: one object for many records."""
+    return said.decode()
 
 
 class StreamCopy:

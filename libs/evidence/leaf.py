@@ -46,7 +46,7 @@ class Leaf:
 
 def leaf_of(leaf: Leaf) -> bytes:
     """Return the canonical bytes of a leaf. Raises EvidenceRefused for values that no leaf can have."""
-    at = leaf.at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+    at = leaf.at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00")
     root = f'"root":"{leaf.root.hex()}",' if leaf.root is not None else ""
     data = (
         f'{{"at":"{at}Z","detail":"{leaf.detail.hex()}","fact":"{leaf.fact}","index":"{leaf.index}","log":"{leaf.log}",'

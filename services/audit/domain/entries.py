@@ -24,6 +24,14 @@ class SourcedFact(NamedTuple):
     detail: Detail
 
 
+class Salted(NamedTuple):
+    """A fact with its detail's salt and commitment: all of an entry that does not depend on its index."""
+
+    fact: SourcedFact
+    salt: bytes
+    commitment: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A fact with its index in its tenant's log, its detail's salt, and the leaf that the tree is over."""
@@ -34,15 +42,23 @@ class Entry:
     leaf: bytes
 
 
-def entries_of(facts: Sequence[SourcedFact], first: int, salts: Iterable[bytes]) -> list[Entry]:
-    """Return `facts` of one tenant as the entries `first`, `first` + 1, … of its log, a salt to each."""
+def salted(facts: Sequence[SourcedFact], salts: Iterable[bytes]) -> list[Salted]:
+    """Commit to the details of `facts`, under a salt each."""
     return [
-        Entry(fact, index, salt, _leaf_of(fact, index, salt))
-        for index, (fact, salt) in enumerate(zip(facts, salts, strict=True), start=first)
+        Salted(fact, salt, detail_commitment(fact.detail, salt))
+        for fact, salt in zip(facts, salts, strict=True)
     ]
 
 
-def _leaf_of(fact: SourcedFact, index: int, salt: bytes) -> bytes:
+def entries_of(facts: Sequence[Salted], first: int) -> list[Entry]:
+    """Return `facts` of one tenant as the entries `first`, `first` + 1, … of its log."""
+    return [
+        Entry(fact.fact, index, fact.salt, _leaf_of(fact, index)) for index, fact in enumerate(facts, first)
+    ]
+
+
+def _leaf_of(salted: Salted, index: int) -> bytes:
+    fact = salted.fact
     return leaf_of(
         Leaf(
             log=fact.tenant,
@@ -52,7 +68,7 @@ def _leaf_of(fact: SourcedFact, index: int, salt: bytes) -> bytes:
             part=fact.part,
             position=fact.position,
             at=fact.at,
-            detail=detail_commitment(fact.detail, salt),
+            detail=salted.commitment,
             root=fact.root,
         )
     )

@@ -25,6 +25,8 @@ _DAMAGED_SECONDS: Final = 60.0
 _ENTRIES_A_ROUND: Final = 8192
 """Of all logs together; what is left waits for the next round, which follows at once."""
 _LOGS_A_ROUND: Final = 256
+_ENTRIES_A_BREATH: Final = 2048
+"""So many are hashed before others have their turn: of each turn sequencing makes a transaction's work."""
 _EDGES_KEPT: Final = 1024
 
 
@@ -82,13 +84,17 @@ class Integrate:
         spans = [span for span in shares if edges[span.tenant] is not None]
         hashes = await ledger.leaf_hashes(spans)
         growths = []
+        hashed = 0
         for span in spans:
             edge, leaves = edges[span.tenant], hashes.get(span.tenant, [])
             if len(leaves) != span.end - span.first:
                 self._give_up(LogDamaged(span.tenant, "an entry is missing", span.first + len(leaves)))
             elif edge is not None:
                 growths.append(grown(span.tenant, edge, leaves, self._instance, signer.public, signer.sign))
-            await asyncio.sleep(0)  # hashing is work, and requests wait
+            hashed += len(leaves)
+            if hashed >= _ENTRIES_A_BREATH:
+                hashed = 0
+                await asyncio.sleep(0)  # hashing is work, and requests wait
         return await self._write(ledger, growths)
 
     async def _write(self, ledger: Ledger, growths: Sequence[Growth]) -> int:

@@ -9,7 +9,7 @@ from libs.contracts.facts import Fact
 from libs.evidence.detail import SALT_BYTES, Actor, Detail, Entity, Run
 from libs.kernel.ids import TenantId
 from libs.kernel.randomness import Randomness
-from services.audit.domain.entries import Entry, SourcedFact, entries_of
+from services.audit.domain.entries import Entry, Salted, SourcedFact, entries_of, salted
 from services.audit.ports.writing import Journal
 
 _UNKNOWN_VISIBILITY: Final = LEGAL
@@ -19,18 +19,18 @@ _UNKNOWN_VISIBILITY: Final = LEGAL
 async def sequence(journal: Journal, facts: Sequence[SourcedFact], randomness: Randomness) -> int:
     """Write an entry for each of `facts`, which keep their order within a tenant; return their number.
 
-    Logs are locked in the order of their tenants, whatever the order of the facts.
+    Logs are locked in the order of their tenants, whatever the order of the facts, and after all work that
+    needs no index: meanwhile nobody else adds to them, and no tree of theirs grows.
     """
-    by_tenant: dict[TenantId, list[SourcedFact]] = {}
-    for fact in facts:
-        by_tenant.setdefault(fact.tenant, []).append(fact)
+    by_tenant: dict[TenantId, list[Salted]] = {}
+    for fact in salted(facts, [randomness.bytes(SALT_BYTES) for _ in facts]):
+        by_tenant.setdefault(fact.fact.tenant, []).append(fact)
     if not by_tenant:
         return 0
     sizes = await journal.lock_logs(by_tenant)
     entries: list[Entry] = []
     for tenant, told in by_tenant.items():
-        salts = [randomness.bytes(SALT_BYTES) for _ in told]
-        entries += entries_of(told, sizes[tenant], salts)
+        entries += entries_of(told, sizes[tenant])
         sizes[tenant] += len(told)
     await journal.append(entries, sizes)
     return len(entries)

@@ -12,7 +12,7 @@ from libs.evidence.canonical import canonical
 from libs.evidence.leaf import parse_leaf
 from libs.kernel.framing import framed
 from libs.kernel.ids import TenantId
-from services.audit.domain.entries import SourcedFact, entries_of
+from services.audit.domain.entries import SourcedFact, entries_of, salted
 from services.audit.usecases.sequence import detail_of
 
 HASHES = st.binary(min_size=32, max_size=32)
@@ -47,7 +47,7 @@ def test_a_leaf_is_canonical(
     log: UUID, number: int, fact: UUID, part: int, at: datetime, root: bytes | None
 ) -> None:
     act = MessagingFact(act=uuid4(), action="messaging.x", actor=Actor(kind="system"), at=at, root=root)
-    (entry,) = entries_of([told(act, log, fact, part, number)], number, [SALT])
+    (entry,) = entries_of(salted([told(act, log, fact, part, number)], [SALT]), number)
     rooted = {} if root is None else {"root": root.hex()}
     detail: dict[str, object] = {
         "action": "messaging.x",
@@ -101,7 +101,7 @@ def test_a_leaf_commits_to_the_canonical_detail(
         matter=one,
         runs=tuple(Run(conversation=where, first=first, last=last) for where, first, last in runs),
     )
-    (entry,) = entries_of([told(act, uuid4(), uuid4(), 0, 1)], 0, [SALT])
+    (entry,) = entries_of(salted([told(act, uuid4(), uuid4(), 0, 1)], [SALT]), 0)
     actor = {"kind": "principal", "id": None if one is None else str(one), "name": name}
     assert parse_leaf(entry.leaf).detail.hex() == committed(
         {
