@@ -20,7 +20,7 @@ from services.holds.usecases import confirm as confirm_holds
 from services.messaging.adapters.keys import EnvelopeKey
 from services.messaging.domain import log
 from services.messaging.domain.entries import ConversationKey, Draft, Entry
-from services.messaging.domain.log import Appended, Head, KnownSend
+from services.messaging.domain.log import Appended, Head
 from services.messaging.store import disposals, log_writer
 from services.messaging.usecases import commit
 
@@ -63,10 +63,10 @@ def seq_from_a_sequence() -> None:
     plan = log.plan_commit
 
     def numbered(
-        drafts: Sequence[Draft], heads: Mapping[ConversationKey, Head], known: Mapping[Any, KnownSend]
+        drafts: Sequence[Draft], heads: Mapping[ConversationKey, Head], *known: Mapping[Any, Any]
     ) -> Any:
         moved = {key: Head(next(sequence), head.members_version) for key, head in heads.items()}
-        return plan(drafts, moved, known)
+        return plan(drafts, moved, *known)
 
     commit.plan_commit = numbered  # type: ignore[attr-defined, assignment]
 
