@@ -130,6 +130,7 @@ async def test_destroyers_that_do_not_share_the_generation_are_seen_to_destroy_w
     executor: Executor,
 ) -> None:
     async def ask_nothing(_tx: Transaction, _schema: str, _tenant: TenantId, _ordered: int) -> None:
-        """Destroy by the holds that were known when the order was made."""
+        """Destroy by the holds that were known when the order was made, while others come."""
+        await asyncio.sleep(0.05)
 
     assert await lost_under_hold(executor, 3, ask_nothing)
