@@ -250,19 +250,27 @@ def no_confirmation(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(expunges.PostgresExpungeUnderWay, "forget", in_silence)
 
 
+LONG = pytest.mark.prove
+"""Some are searched for by `make prove` alone: they take half a minute each until they are caught."""
+
+
 @pytest.mark.planted
 @pytest.mark.parametrize(
     ("defect", "complaint"),
     [
-        (no_barrier, "is destroyed, and held by|is destroyed by an order of another generation"),
-        (no_generation, "is destroyed by an order of another generation|a run ended, and left"),
+        pytest.param(
+            no_barrier, "is destroyed, and held by|is destroyed by an order of another generation", marks=LONG
+        ),
+        pytest.param(
+            no_generation, "is destroyed by an order of another generation|a run ended, and left", marks=LONG
+        ),
         (no_custodians, "is destroyed, and (held by|was preserved)"),
         (no_memory, "destroyed twice"),
-        (no_survivors, "cannot be (had|opened)"),
+        pytest.param(no_survivors, "cannot be (had|opened)", marks=LONG),
         (no_expunge, "are told to be gone, and"),
         (no_confirmation, "are told to be gone, and"),
         (no_certificate, "are destroyed without a certificate"),
-        (no_last_item, "a certificate does not hold|names something else"),
+        pytest.param(no_last_item, "a certificate does not hold|names something else", marks=LONG),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
