@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 from libs.contracts.internal import (
     BATCH_LIMIT,
@@ -18,18 +18,18 @@ from libs.contracts.internal import (
     KeysOf,
     SealedEntry,
     UnwrapDeks,
-    Wire,
 )
 from libs.contracts.socket import EntryKind, body_of
 from libs.envelope.place import Place
 from libs.envelope.record import dek_of
 from libs.envelope.ring import KeyRing
 from libs.envelope.sealing import SealingKey
-from libs.host.clients import PeerNotFound, PeerRefused, PeerUnavailable, ServiceClient
+from libs.host.clients import ServiceClient
 from libs.kernel.clock import Clock
 from libs.kernel.ids import ConversationId, DekId, MessageId, PrincipalId, TenantId
+from services.ediscovery.adapters.peers import asked
 from services.ediscovery.domain.documents import Document, DocumentKey
-from services.ediscovery.domain.errors import CorrespondenceUnavailable, KeyRefused
+from services.ediscovery.domain.errors import KeyRefused
 from services.ediscovery.domain.texts import INDEXING, Purpose, Text
 from services.ediscovery.ports.rebuilds import LogPage
 
@@ -37,8 +37,6 @@ _FIELD: Final = "payload"
 _SAID: Final = frozenset((EntryKind.MESSAGE_CREATED, EntryKind.MESSAGE_REVISED))
 _SHREDDED: Final = "not-found"
 _AT_A_TIME: Final = 4
-
-V = TypeVar("V")
 
 
 class SealedCorrespondence:
@@ -98,7 +96,7 @@ class SealedCorrespondence:
         total = 0
         while len(keys) < limit:
             wanted = FetchConversations(tenant=tenant, since=conversation)
-            found = await _asked(self._messaging, "/internal/conversations", wanted, ConversationsOf)
+            found = await asked(self._messaging, "/internal/conversations", wanted, ConversationsOf)
             total = found.entries
             begun = conversation
             for head in found.items:
@@ -116,7 +114,7 @@ class SealedCorrespondence:
     async def _entries(self, tenant: TenantId, keys: Sequence[DocumentKey]) -> EntriesOf:
         items = tuple(EntryNamed(conversation=key.conversation, seq=key.seq) for key in keys)
         wanted = FetchEntries(tenant=tenant, items=items, audiences=True)
-        return await _asked(self._messaging, "/internal/entries", wanted, EntriesOf)
+        return await asked(self._messaging, "/internal/entries", wanted, EntriesOf)
 
     async def _opened(self, tenant: TenantId, pages: Sequence[EntriesOf], purpose: Purpose) -> list[Text]:
         """Open messages, beside the event loop: there may be many."""
@@ -134,7 +132,7 @@ class SealedCorrespondence:
         for start in range(0, len(missing), BATCH_LIMIT):
             named = tuple(DekNamed(tenant=tenant, dek=dek) for dek in missing[start : start + BATCH_LIMIT])
             wanted = UnwrapDeks(items=named, purpose=purpose.name, act=purpose.act)
-            for item in (await _asked(self._keys, "/internal/deks/unwrap", wanted, KeysOf)).items:
+            for item in (await asked(self._keys, "/internal/deks/unwrap", wanted, KeysOf)).items:
                 if item.dek is not None and item.key is not None:
                     key = SealingKey(DekId(item.dek), item.key)
                     self._ring.put(key, purpose.name, purpose.matter)
@@ -142,15 +140,6 @@ class SealedCorrespondence:
                 elif item.problem != _SHREDDED:
                     raise KeyRefused(tenant)
         return keys
-
-
-async def _asked(peer: ServiceClient, path: str, message: Wire, kind: type[V]) -> V:
-    try:
-        return await peer.call(path, message, kind)
-    except PeerUnavailable as error:
-        raise CorrespondenceUnavailable(error.retry_after_seconds) from error
-    except (PeerNotFound, PeerRefused) as error:
-        raise CorrespondenceUnavailable from error
 
 
 def _texts_of(tenant: TenantId, pages: Sequence[EntriesOf], keys: Mapping[DekId, SealingKey]) -> list[Text]:
