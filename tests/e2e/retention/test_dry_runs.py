@@ -212,11 +212,10 @@ async def test_what_two_people_agreed_on_is_destroyed_and_readers_see_tombstones
 
     query = f"/audit/v1/entries?entity_kind=disposition-order&entity={order['order']}&order=oldest"
     told = await eventually(lambda: bureau.get(query, "auditor"), lambda found: len(found["entries"]) >= 4)
-    assert [entry["action"] for entry in told["entries"]][:2] == [
-        "retention.order.issued",
-        "messaging.items.disposed",
-    ]
-    assert told["entries"][0]["approvals"]
+    first, *others = told["entries"]
+    assert (first["action"], bool(first["approvals"])) == ("retention.order.issued", True)
+    # Each service's facts come in its own order: nobody promises whose is first.
+    assert "messaging.items.disposed" in [entry["action"] for entry in others]
     counted = await ran("audit", "reconcile", "--data", bureau.platform.data, "--json")
     assert counted.returncode == 0, counted
 

@@ -51,6 +51,11 @@ class ShiftedClock(SystemClock):
     def now(self) -> datetime:
         return super().now() + self.shift
 
+    def to_the_minute(self) -> None:
+        """Go on to the beginning of the next minute: what is counted by the minute then falls into one."""
+        now = self.now()
+        self.shift += now.replace(second=0, microsecond=0) + timedelta(minutes=1) - now
+
 
 @dataclass
 class KeyService:

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from datetime import timedelta
 from uuid import UUID, uuid4
 
 import psycopg
@@ -191,6 +190,7 @@ async def test_what_was_there_before_the_log_is_no_difference(identity, acme):
 
 
 async def test_nothing_of_a_person_is_in_any_fact(identity, acme):
+    identity.clock.to_the_minute()
     ada = await acme.provision(
         "canary@acme.test",
         displayName="Gelbe Kanarienvogel",
@@ -204,7 +204,7 @@ async def test_nothing_of_a_person_is_in_any_fact(identity, acme):
     await identity.sign_in(tenant="acme", user_name="canary-nobody", password="geheimes falsch")
     await identity.sign_out(signed_in["access_token"])
     await acme.scim("DELETE", f"/Users/{ada}")
-    identity.clock.shift = timedelta(minutes=1)
+    identity.clock.to_the_minute()
     await until_told(identity, "identity.sign-in.refused", 2)
     facts = [bytes(row.body).decode() for row in identity.outbox("identity.fact.recorded.v1")]
     assert [canary for canary in CANARIES for fact in facts if canary in fact] == []
@@ -222,6 +222,7 @@ async def until_told(identity, action: str, count: int):
 
 
 async def test_refused_sign_ins_are_told_of_by_the_minute(identity, acme):
+    identity.clock.to_the_minute()
     ada = await acme.provision("canary")
     await set_password(acme, ada, "geheimes Wort")
     for number in range(30):
@@ -230,7 +231,7 @@ async def test_refused_sign_ins_are_told_of_by_the_minute(identity, acme):
         await identity.sign_in(tenant="acme", user_name="canary", password="geheimes falsch")
     await identity.sign_in(tenant="nowhere", user_name="canary", password="geheimes falsch")
     assert identity.facts("identity.sign-in.refused") == []
-    identity.clock.shift = timedelta(minutes=1)
+    identity.clock.to_the_minute()
     await until_told(identity, "identity.sign-in.refused", 2)
     told = {len(fact.entities): fact for fact in identity.facts("identity.sign-in.refused")}
     assert sum(fact.count for fact in told.values()) == 39
@@ -241,6 +242,7 @@ async def test_refused_sign_ins_are_told_of_by_the_minute(identity, acme):
 
 
 async def test_denials_are_told_of_by_actor_and_act(identity, acme):
+    identity.clock.to_the_minute()
     guest = await acme.provision("canary", roles=[{"value": "guest"}])
     signed_in = await acme.sign_in(guest)
     for _ in range(5):
@@ -249,7 +251,7 @@ async def test_denials_are_told_of_by_actor_and_act(identity, acme):
     await acme.scim("GET", "/Users", token=other.scim_token)
     await identity.sign_out(signed_in["access_token"])
     await identity.refresh(signed_in["refresh_token"])
-    identity.clock.shift = timedelta(minutes=1)
+    identity.clock.to_the_minute()
     await until_told(identity, "identity.access.denied", 3)
     told = {fact.entities[0].id: fact for fact in identity.facts("identity.access.denied")}
     assert set(told) == {"SearchPeople", "UseDirectory", "RefreshSession"}
