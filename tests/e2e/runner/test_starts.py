@@ -13,24 +13,37 @@ import psutil
 import pytest
 
 from infra.engines import kernel
-from tests.support.platform import ENGINES, SERVICE_PROCESSES, Platform, is_gone, wait_until
+from tests.support.platform import ENGINES, SERVICE_PROCESSES, Answer, Platform, is_gone, wait_until
 
 _NOBODY = 65534
 
 pytestmark = pytest.mark.xdist_group("starts")
 
 
-def test_the_demo_tenants_people_sign_in_and_keep_their_passwords(tmp_path):
-    platform = Platform(tmp_path / "data", options=("--demo",)).start()
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Return the data folder of all who need no first start of their own: what one leaves, the next finds."""
+    return tmp_path_factory.mktemp("starts") / "data"
+
+
+def _credentials(sign_in: dict[str, str]) -> dict[str, str]:
+    return {name: sign_in[name] for name in ("tenant", "user_name", "password")}
+
+
+def _sign_in(platform: Platform, credentials: dict[str, str]) -> Answer:
+    return platform.post("/identity/v1/sessions", {**credentials, "device_name": "test"})
+
+
+def test_the_demo_tenants_people_sign_in_and_keep_their_passwords(data):
+    platform = Platform(data, options=("--demo",)).start()
     sign_ins = platform.shown["sign_ins"]
     try:
         assert [sign_in["role"] for sign_in in sign_ins] == ["employee", "it_admin", "legal_counsel"]
         for sign_in in sign_ins:
-            answer = platform.post("/identity/v1/sessions", {**_credentials(sign_in), "device_name": "test"})
+            answer = _sign_in(platform, _credentials(sign_in))
             assert answer.status == 201, answer.body
             assert sign_in["role"] in answer.json["roles"]
-        wrong = {**_credentials(sign_ins[0]), "password": "guessed", "device_name": "test"}
-        assert platform.post("/identity/v1/sessions", wrong).status == 401
+        assert _sign_in(platform, {**_credentials(sign_ins[0]), "password": "guessed"}).status == 401
         for file in platform.data.rglob("*"):
             if file.is_file() and any(
                 sign_in["password"].encode() in file.read_bytes() for sign_in in sign_ins
@@ -41,39 +54,17 @@ def test_the_demo_tenants_people_sign_in_and_keep_their_passwords(tmp_path):
     platform.start()
     try:
         assert platform.shown["sign_ins"] == sign_ins
+        platform.kill("gw-1", signal.SIGSTOP)
     finally:
-        platform.stop()
-
-
-def _credentials(sign_in: dict[str, str]) -> dict[str, str]:
-    return {name: sign_in[name] for name in ("tenant", "user_name", "password")}
-
-
-def test_what_hangs_at_its_end_does_not_stop_the_end(tmp_path):
-    hanging = Platform(tmp_path / "data").start()
-    hanging.kill("gw-1", signal.SIGSTOP)
-    assert hanging.stop() == 0
+        assert platform.stop() == 0  # what hangs at its end does not stop the end
 
 
 def _tenant(slug: str) -> dict[str, object]:
     return {"slug": slug, "name": slug.title(), "local_sign_in": True}
 
 
-def test_after_ctrl_c_nothing_is_left_and_the_next_start_has_the_data(tmp_path):
-    first = Platform(tmp_path / "data").start()
-    tenant = first.operator.call("POST", "/internal/tenants", _tenant("kept"))["tenant"]
-    pids = {name: first.pid(name) for name in (*SERVICE_PROCESSES, *ENGINES)}
-    sockets = Path(first.facts["identity"].removeprefix("unix:")).parent
-    assert first.stop() == 0
-    assert not sockets.exists()
-    assert [name for name, pid in pids.items() if not is_gone(pid)] == []
-    assert not (tmp_path / "data" / "run" / "deployment.json").exists()
-    assert list((tmp_path / "data" / "run").glob("*.pid")) == []
-    second = first.start()
-    try:
-        assert second.operator.call("GET", "/internal/tenants/by-slug/kept")["tenant"] == tenant
-    finally:
-        second.stop()
+def _knows(platform: Platform, tenant: str) -> bool:
+    return bool(platform.operator.call("GET", "/internal/tenants/by-slug/kept")["tenant"] == tenant)
 
 
 def _memory_of(platform: Platform) -> int:
@@ -85,29 +76,26 @@ def _memory_of(platform: Platform) -> int:
     return held
 
 
-def test_all_of_it_that_waits_for_somebody_fits_into_a_small_machine(tmp_path, record_property):
-    platform = Platform(tmp_path / "data").start()
-    try:
-        held = _memory_of(platform)
-        record_property("pss_mib", held >> 20)
-        assert held < 1.2 * 2**30
-    finally:
-        platform.stop()
-
-
-def test_a_killed_runner_leaves_no_orphan_and_the_next_start_recovers(tmp_path):
-    platform = Platform(tmp_path / "data").start()
+def test_nothing_outlives_its_end_and_the_next_start_has_the_data(data, record_property):
+    platform = Platform(data).start()
     tenant = platform.operator.call("POST", "/internal/tenants", _tenant("kept"))["tenant"]
+    held = _memory_of(platform)  # of all that waits for somebody
+    record_property("pss_mib", held >> 20)
+    assert held < 1.2 * 2**30
     pids = platform.kill_runner()
     wait_until(lambda: all(map(is_gone, pids.values())), f"somebody outlived the runner: {pids}")
     platform.start()
-    try:
-        assert platform.operator.call("GET", "/internal/tenants/by-slug/kept")["tenant"] == tenant
-        platform.kill_runner()
-        platform.start()  # at once: what is still ending is waited for
-        assert platform.operator.call("GET", "/internal/tenants/by-slug/kept")["tenant"] == tenant
-    finally:
-        platform.stop()
+    assert _knows(platform, tenant)
+    platform.kill_runner()
+    platform.start()  # at once: what is still ending is waited for
+    assert _knows(platform, tenant)
+    pids = {name: platform.pid(name) for name in (*SERVICE_PROCESSES, *ENGINES)}
+    sockets = Path(platform.facts["identity"].removeprefix("unix:")).parent
+    assert platform.stop() == 0
+    assert not sockets.exists()
+    assert [name for name, pid in pids.items() if not is_gone(pid)] == []
+    assert not (data / "run" / "deployment.json").exists()
+    assert list((data / "run").glob("*.pid")) == []
 
 
 def _has(folder: Path, pattern: str) -> bool:
@@ -157,8 +145,8 @@ def _can_run_python(user: int) -> bool:
         return False
 
 
-def test_with_tls_the_origin_is_trusted_by_its_root_certificate_alone(tmp_path):
-    platform = Platform(tmp_path / "data", options=("--tls", "--gateways", "1")).start()
+def test_with_tls_the_origin_is_trusted_by_its_root_certificate_alone(data):
+    platform = Platform(data, options=("--tls", "--gateways", "1")).start()
     try:
         assert platform.origin.startswith("https://")
         assert platform.get("/identity/v1/readyz").status == 200
