@@ -73,13 +73,13 @@ $(UV): requirements-bootstrap.lock
 	@$(BIN)/python -m pip install --quiet --require-hashes --upgrade --target "$(VENV)/bootstrap" -r requirements-bootstrap.lock
 	@touch "$(UV)"
 
-# Without a network the cache answers, if it can.
+# Without a network the cache answers, if it can. Compiled once here, not by each of a dozen processes as it starts.
 $(INSTALLED): $(UV) requirements-dev.lock pyproject.toml hatch_build.py requirements.in
 	@echo "Installing what requirements-dev.lock names"
 	@mirror=$$($(BIN)/python -m pip config get global.index-url 2>/dev/null) || mirror=; \
 		if [ -n "$$mirror" ]; then export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$mirror}"; fi; \
-		$(UV) pip sync --require-hashes --python $(BIN)/python requirements-dev.lock || \
-		$(UV) pip sync --offline --require-hashes --python $(BIN)/python requirements-dev.lock
+		$(UV) pip sync --compile-bytecode --require-hashes --python $(BIN)/python requirements-dev.lock || \
+		$(UV) pip sync --compile-bytecode --offline --require-hashes --python $(BIN)/python requirements-dev.lock
 	@$(UV) pip install --quiet --offline --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch "$(INSTALLED)"
 

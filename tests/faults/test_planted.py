@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -55,14 +56,18 @@ async def _repeats_a_send(load: Load) -> None:
     await load.repeat(0, await load.send(0))
 
 
-PROOFS: list[tuple[str, Callable[[Load], Awaitable[None]], set[str]]] = [
-    ("ack_before_commit", _is_killed_while_it_commits, {"lost", "before it was durable"}),
-    ("seq_from_a_sequence", _numbers_messages, {"gap"}),
+LONG = pytest.mark.prove
+"""Each starts two gateways: one of them is seen in every run, and all of them by `make prove`."""
+PROOFS: list[Any] = [
+    pytest.param(
+        "ack_before_commit", _is_killed_while_it_commits, {"lost", "before it was durable"}, marks=LONG
+    ),
+    pytest.param("seq_from_a_sequence", _numbers_messages, {"gap"}, marks=LONG),
     ("without_deduplication", _repeats_a_send, {"doubled", "two places"}),
 ]
 
 
-@pytest.mark.parametrize(("defect", "act", "complaints"), PROOFS, ids=[proof[0] for proof in PROOFS])
+@pytest.mark.parametrize(("defect", "act", "complaints"), PROOFS)
 async def test_a_defective_log_is_noticed_and_a_sound_one_is_not(
     town: Town, tmp_path: Path, defect: str, act: Callable[[Load], Awaitable[None]], complaints: set[str]
 ) -> None:
@@ -76,6 +81,7 @@ async def test_a_defective_log_is_noticed_and_a_sound_one_is_not(
         assert [complaint for complaint in complaints if complaint not in found] == [], found
 
 
+@LONG
 async def test_an_unsealed_body_is_noticed(town: Town, tmp_path: Path) -> None:
     canary = "canary-5d0c91-in-clear"
     with overheard(town.platform) as heard:

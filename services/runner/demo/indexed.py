@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -83,10 +84,14 @@ def count_in_cluster(url: str, user: str, password: Secret, ca: str, tenant: UUI
 
 
 def _count(path: Path) -> int:
+    mask = os.umask(0o077)  # looking leaves a lock file: its owner's alone, like all that lies there
     try:
         index = tantivy.Index.open(str(path))
+        searcher = index.searcher()
     except ValueError:
         return 0  # a month that is being made has no files yet
+    finally:
+        os.umask(mask)
     messages = tantivy.Query.term_query(index.schema, "kind", "message")
     # `SearchResult.count` is there, though the types that tantivy publishes do not say so.
-    return int(index.searcher().search(messages, 1).count)  # type: ignore[attr-defined]
+    return int(searcher.search(messages, 1).count)  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.xdist_group("starts")
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the data folder of all who need no first start of their own: what one leaves, the next finds."""
     return tmp_path_factory.mktemp("starts") / "data"
 

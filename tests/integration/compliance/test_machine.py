@@ -264,7 +264,7 @@ LONG = pytest.mark.prove
         pytest.param(
             no_generation, "is destroyed by an order of another generation|a run ended, and left", marks=LONG
         ),
-        (no_custodians, "is destroyed, and (held by|was preserved)"),
+        pytest.param(no_custodians, "is destroyed, and (held by|was preserved)", marks=LONG),
         (no_memory, "destroyed twice"),
         pytest.param(no_survivors, "cannot be (had|opened)", marks=LONG),
         (no_expunge, "are told to be gone, and"),
