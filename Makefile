@@ -49,7 +49,7 @@ engines: ## Provision the real servers that wheels do not ship, under .engines/ 
 
 test-engines: env engines ## Run the suites that speak to a real server against those, too
 	@MUNIMENT_TEST_GO=1 $(BIN)/pytest --numprocesses 0 tests/contract/evidence
-	@MUNIMENT_TEST_ENGINES="$(CURDIR)/.engines" $(BIN)/pytest --numprocesses "$(WORKERS)" tests/contract/search tests/e2e/opensearch
+	@MUNIMENT_TEST_ENGINES="$(CURDIR)/.engines" $(BIN)/pytest --numprocesses "$(WORKERS)" -k opensearch tests/contract/search tests/e2e/opensearch
 	@if [ -x .engines/redis/redis-server ]; then \
 		MUNIMENT_TEST_REDIS="$(CURDIR)/.engines/redis/redis-server" \
 			$(BIN)/pytest --numprocesses "$(WORKERS)" $(or $(ARGS),$(REDIS_SUITES)); \
