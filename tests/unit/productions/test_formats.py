@@ -3,7 +3,8 @@
 import gzip
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
@@ -30,6 +31,7 @@ from services.ediscovery.domain.productions.items import (
 from services.ediscovery.domain.productions.produce import Producer, writer_of
 from services.ediscovery.domain.productions.rsmf import manifest_of
 from services.ediscovery.domain.productions.rsmf_rules import judge_rsmf
+from services.ediscovery.domain.productions.sources import Presence, Span
 from tests.unit.evidence.logs import START
 from tests.unit.productions.made import BATES, DOMAIN, ODD, PEOPLE, TALKS, Said, conversation, talk
 
@@ -261,3 +263,38 @@ def test_a_corpus_comes_back_as_it_was(form: Format, count: int):
     assert len(shown) == len(items) == count
     assert shown == [as_shown(item) for item in items]
     assert sum(len(entry.body or b"") for entry in shown) == sum(len(item.body or b"") for item in items)
+
+
+class Crowd(tuple[Any, ...]):  # noqa: SLOT001 - it keeps its count
+    """Many who were there: it counts how many times all of them are gone through."""
+
+    walks = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.walks += 1
+        return super().__iter__()
+
+
+def test_a_file_of_many_entries_goes_through_a_crowd_as_often_as_one_of_few() -> None:
+    def walks(entries: int) -> int:
+        people, audience = Crowd(PEOPLE), Crowd(person.id for person in PEOPLE)
+        about = replace(conversation(1), people=people)
+        said = talk(about, [b"so"] * entries, step=0)
+        items = [replace(each.produced(None), audience=audience) for each in said]
+        people.walks = 0
+        files_of(Format.RSMF, items, 100)
+        return people.walks + audience.walks
+
+    assert walks(80) == walks(2) > 0
+
+
+def test_the_audience_is_the_very_same_until_somebody_comes_or_goes() -> None:
+    ids = [person.id for person in PEOPLE[:3]]
+    presence = Presence([Span(ids[0], 1, None), Span(ids[1], 1, 4), Span(ids[2], 3, None)])
+    there = [presence.at(seq).with_author(ids[0]) for seq in range(1, 7)]
+    assert [each.order for each in there] == [tuple(ids[:2])] * 2 + [tuple(ids)] * 2 + [(ids[0], ids[2])] * 2
+    assert all(set(each.order) == each.ids for each in there)
+    assert there[0] is there[1]
+    assert there[2] is there[3]
+    assert there[4] is there[5]
+    assert presence.at(6).with_author(ids[1]).order == (ids[0], ids[2], ids[1])

@@ -18,7 +18,7 @@ from services.ediscovery.domain.productions.items import (
     Numbered,
     Person,
     Produced,
-    names_of,
+    audiences_in,
     text_of,
 )
 from services.ediscovery.domain.productions.writers import conversation_day, path_of, slice_path
@@ -122,7 +122,7 @@ class EmlDayWriter:
 def message_of(entry: Numbered, domain: str) -> bytes:
     """Return one entry as a mail."""
     item = entry.item
-    people = names_of(item.conversation)
+    people = item.conversation.by_id
     sender = Person(UUID(int=0), "", f"productions@{domain}")
     if item.sender is not None:
         sender = people.get(item.sender, Person(item.sender, ""))
@@ -220,10 +220,10 @@ def address_of(person: Person, domain: str) -> str:
 def recipients_of(entries: Sequence[Numbered], domain: str) -> str:
     """Return the addresses of all who were there, but for one sender alone."""
     senders = {entry.item.sender for entry in entries}
-    there = dict.fromkeys(each for entry in entries for each in entry.item.audience)
-    people = names_of(entries[0].item.conversation)
+    people = entries[0].item.conversation.by_id
+    there = dict.fromkeys(each for _, audience in audiences_in(entries) for each in audience)
     others = [each for each in there if len(senders) > 1 or each not in senders]
-    addresses = [address_of(people.get(each, Person(each, "")), domain) for each in others]
+    addresses = [address_of(people.get(each) or Person(each, ""), domain) for each in others]
     return ",\r\n ".join(addresses) or "undisclosed-recipients:;"
 
 
@@ -264,7 +264,7 @@ def _folded(words: Iterable[str]) -> str:
 
 
 def _spoken(item: Produced) -> str:
-    person = names_of(item.conversation).get(item.sender) if item.sender is not None else None
+    person = item.conversation.by_id.get(item.sender) if item.sender is not None else None
     name = _one_line((person.name if person is not None else "") or str(item.sender or ""))
     said = "" if item.kind is Kind.MESSAGE else f" [{item.kind}]"
     text = text_of(item.body)

@@ -1,8 +1,8 @@
 """What a production is made from, entry by entry, in the order of conversation and `seq`."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -49,6 +49,12 @@ class Conversation:
     kind: str
     name: str
     people: tuple[Person, ...]
+    by_id: Mapping[UUID, Person] = field(init=False, repr=False, compare=False)
+    """The people by their ids: made once, for every entry asks."""
+
+    def __post_init__(self) -> None:
+        """Know the people by their ids."""
+        object.__setattr__(self, "by_id", {person.id: person for person in self.people})
 
     @property
     def is_direct(self) -> bool:
@@ -156,9 +162,17 @@ class File(NamedTuple):
     data: bytes
 
 
-def names_of(conversation: Conversation) -> dict[UUID, Person]:
-    """Return the people of a conversation by their ids."""
-    return {person.id: person for person in conversation.people}
+def audiences_in(entries: Iterable[Numbered]) -> Iterator[tuple[Produced, tuple[UUID, ...]]]:
+    """Give each entry with its audience, which is empty where the very same was given before.
+
+    Entries in a row share one audience, and it may be thousands: who asks for all of them goes through it
+    once, not once an entry.
+    """
+    given: dict[int, tuple[UUID, ...]] = {}
+    for entry in entries:
+        audience = entry.item.audience
+        yield entry.item, () if id(audience) in given else audience
+        given[id(audience)] = audience
 
 
 def text_of(body: bytes | None) -> str | None:

@@ -24,7 +24,7 @@ from services.ediscovery.domain.productions.items import (
     Kind,
     Produced,
 )
-from services.ediscovery.domain.productions.sources import BodyState, LoggedEntry, Presence
+from services.ediscovery.domain.productions.sources import BodyState, LoggedEntry, Presence, There
 from services.ediscovery.domain.query import Query
 
 MISSING: Final = "missing"
@@ -70,10 +70,8 @@ class Judge:
                 commit = None if entry.commit is None else commits[entry.commit]
                 yield self._item(about, presence.at(seq), _as_of(entry, until), commit)
 
-    def _item(
-        self, about: Conversation, there: tuple[UUID, ...], entry: LoggedEntry, commit: Commit | None
-    ) -> Item:
-        audience = there if entry.actor in there else (*there, entry.actor)
+    def _item(self, about: Conversation, there: There, entry: LoggedEntry, commit: Commit | None) -> Item:
+        audience = there.with_author(entry.actor)
         if not self.scope.covers(entry.sent_at):
             return Excluded(about.id, entry.seq, Reason.OUTSIDE, evidence=_withheld(entry, commit))
         if self._is_absent(entry, audience):
@@ -96,23 +94,21 @@ class Judge:
             entry.actor,
             text,
             revision=entry.revision,
-            audience=audience,
+            audience=audience.order,
             subjects=entry.subjects,
             evidence=_evidence(entry, commit, member),
             superseded_by=entry.superseded_by,
             retracted_by=entry.retracted_by,
         )
 
-    def _is_absent(self, entry: LoggedEntry, audience: Sequence[UUID]) -> bool:
+    def _is_absent(self, entry: LoggedEntry, audience: There) -> bool:
         """Tell whether an entry is no custodian's: none was there, none sent it, and it is of none."""
         custodians = self.scope.custodians
         if custodians is None:
             return False
-        return not any(each in audience or each in entry.subjects for each in custodians)
+        return not any(each in audience.ids or each in entry.subjects for each in custodians)
 
-    def _matches(
-        self, about: Conversation, entry: LoggedEntry, audience: Sequence[UUID], text: bytes | None
-    ) -> bool:
+    def _matches(self, about: Conversation, entry: LoggedEntry, audience: There, text: bytes | None) -> bool:
         if self.query is None:
             return True
         if not _kind_of(entry).is_said or text is None:
@@ -122,7 +118,7 @@ class Judge:
             MessageId(entry.message),
             entry.sent_at,
             PrincipalId(entry.actor),
-            map(PrincipalId, audience),
+            audience.ids,
             text.decode(errors="replace"),
             marks_of(
                 edited=entry.revision > 0 or entry.superseded_by is not None,

@@ -6,7 +6,7 @@ event of its own with its `edits`, so that the file reads as the log does. What 
 `deleted`, and keeps its body.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +31,7 @@ from services.ediscovery.domain.productions.items import (
     Numbered,
     Person,
     Produced,
-    names_of,
+    audiences_in,
     text_of,
 )
 from services.ediscovery.domain.productions.writers import conversation_day, slice_path
@@ -97,9 +97,9 @@ def rsmf_of(entries: Sequence[Numbered], domain: str, custodians: Sequence[UUID]
     """Return the file of one conversation's day: a mail around the zip around the manifest."""
     first = entries[0].item
     conversation, collection = first.conversation, conversation_day(first)
-    manifest = manifest_of(entries, custodians)
-    custodian = _custodian(first, custodians)
     people = _people_of(entries)
+    manifest = _manifest_of(entries, custodians, people)
+    custodian = _custodian(first, custodians)
     sender = Person(UUID(int=0), "", f"productions@{domain}") if custodian is None else people[custodian]
     times = sorted(entry.item.sent_at for entry in entries)
     headers = [
@@ -128,8 +128,13 @@ def rsmf_of(entries: Sequence[Numbered], domain: str, custodians: Sequence[UUID]
 
 def manifest_of(entries: Sequence[Numbered], custodians: Sequence[UUID]) -> dict[str, Any]:
     """Return `rsmf_manifest.json` of one conversation's day."""
+    return _manifest_of(entries, custodians, _people_of(entries))
+
+
+def _manifest_of(
+    entries: Sequence[Numbered], custodians: Sequence[UUID], people: Mapping[UUID, Person]
+) -> dict[str, Any]:
     first = entries[0].item
-    people = _people_of(entries)
     return {
         "version": VERSION,
         "participants": [_participant(person) for person in people.values()],
@@ -227,14 +232,13 @@ def _tell(original: Event, item: Produced) -> None:
         known["participants"].append(str(item.sender))
 
 
-def _people_of(entries: Iterable[Numbered]) -> dict[UUID, Person]:
+def _people_of(entries: Sequence[Numbered]) -> dict[UUID, Person]:
     """Return everybody who is spoken of, those too whom the directory does not name."""
-    people: dict[UUID, Person] = {}
-    for entry in entries:
-        item = entry.item
-        people = people or names_of(item.conversation)
-        for each in (*item.audience, *item.subjects, *([] if item.sender is None else [item.sender])):
-            people.setdefault(each, Person(each, ""))
+    people = dict(entries[0].item.conversation.by_id)
+    for item, audience in audiences_in(entries):
+        for each in (*audience, *item.subjects, *([] if item.sender is None else [item.sender])):
+            if each not in people:
+                people[each] = Person(each, "")
     return people
 
 

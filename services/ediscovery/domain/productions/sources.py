@@ -15,6 +15,7 @@ from libs.evidence.completeness import (
     participants_tree,
 )
 from libs.evidence.production.manifest import Scope
+from libs.kernel.ids import PrincipalId
 
 
 class CommittedMap(NamedTuple):
@@ -114,6 +115,19 @@ class Proofs(NamedTuple):
     acts: Mapping[UUID, Commit]
 
 
+class There(NamedTuple):
+    """Who took part at an entry: in the order of their ids, and as a set, for they may be thousands."""
+
+    order: tuple[UUID, ...]
+    ids: frozenset[PrincipalId]
+
+    def with_author(self, author: UUID) -> "There":
+        """Return them with whoever made the entry: the very same where he took part."""
+        if author in self.ids:
+            return self
+        return There((*self.order, author), self.ids | {PrincipalId(author)})
+
+
 class Presence:
     """Who took part in a conversation, entry by entry; going along is cheap, as few entries change it."""
 
@@ -124,16 +138,16 @@ class Presence:
         bounds |= {span.until_seq + 1 for span in spans if span.until_seq is not None}
         self._changes = frozenset(bounds)
         self._at = 0
-        self._there: tuple[UUID, ...] = ()
+        self._there = There((), frozenset())
 
-    def at(self, seq: int) -> tuple[UUID, ...]:
-        """Return who took part at an entry, in the order of their ids."""
+    def at(self, seq: int) -> There:
+        """Return who took part at an entry, the very same ones as long as nobody comes or goes."""
         if seq != self._at and (seq != self._at + 1 or seq in self._changes):
-            there = {
-                span.principal
+            there = frozenset(
+                PrincipalId(span.principal)
                 for span in self._spans
                 if span.from_seq <= seq and (span.until_seq is None or seq <= span.until_seq)
-            }
-            self._there = tuple(sorted(there))
+            )
+            self._there = There(tuple(sorted(there)), there)
         self._at = seq
         return self._there
