@@ -27,6 +27,7 @@ HOLD_ROUNDS: Final = 20
 RUNS: Final = 3
 LEAST_RATIO: Final = 0.2
 _RULES: Final = "/retention/v1/rules"
+_GENERATION: Final = "/holds/v1/generation"
 _ISSUED: Final = "issued"
 
 
@@ -84,7 +85,8 @@ async def hold_figures(office: Office, report: Report) -> list[Figure]:
     """Return how long a hold takes from its placing until all executors have confirmed it.
 
     The clock starts when counsel asks, and stops when counsel is shown that it is in force. Each hold is
-    released before the next, so that none of them stands when it is counted what is due.
+    released before the next, and all executors have let go of it, so that none of them stands when it is
+    counted what is due.
     """
     seconds = []
     for number in range(HOLD_ROUNDS):
@@ -106,7 +108,13 @@ async def _placed_in_force(office: Office) -> float:
     request = await counsel.post(f"{place}/release", {"reason": "It was measured"})
     await officer.approve("holds", request)
     await soon(counsel, place, lambda hold: hold["state"] == "released", "no hold was released")
+    await soon(counsel, _GENERATION, _is_confirmed, "no release was taken in")
     return lasted
+
+
+def _is_confirmed(standing: Answer) -> bool:
+    """Tell whether all executors know of every change: a release is shown before they let go of anything."""
+    return all(each["generation"] == standing["generation"] for each in standing["executors"])
 
 
 async def dry_run_figures(office: Office, came: Imported, report: Report) -> list[Figure]:
@@ -122,7 +130,10 @@ async def dry_run_figures(office: Office, came: Imported, report: Report) -> lis
         seconds.append(time.monotonic() - began)
         found = tried(shown)
         if found.ripe < came.imported:
-            raise RunnerError(f"{came.imported} messages were imported, and only {found.ripe} are due")
+            raise RunnerError(
+                f"{came.imported} messages were imported, and only {found.ripe} are due, with"
+                f" {found.preserved} on hold"
+            )
     return [
         figure_of("dry run of the whole corpus, median", percentile_of(seconds, 50), "s"),
         figure_of(

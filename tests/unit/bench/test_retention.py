@@ -1,12 +1,16 @@
 """What the figures of retention are reckoned from."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from services.runner.bench import retention
 from services.runner.bench.figures import percentile_of
 from services.runner.bench.messaging import Spent
-from services.runner.bench.retention import import_figures, rule_days
+from services.runner.bench.office import Office
+from services.runner.bench.retention import hold_figures, import_figures, rule_days
 from services.runner.demo.importing import Imported
 
 
@@ -33,3 +37,43 @@ def test_a_rule_covers_what_was_sent_until_the_cut_and_at_most_a_day_more() -> N
     cut = datetime.now(UTC) - timedelta(days=400, hours=7)
     assert timedelta() <= datetime.now(UTC) - timedelta(days=rule_days(cut)) - cut < timedelta(days=1)
     assert rule_days(datetime.now(UTC)) == 1, "a rule has a period"
+
+
+class SlowExecutor:
+    """Both officials of a platform that shows a release at once, and whose executor hears of it later."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.state = ""
+        self.behind = 0
+
+    @property
+    def still_holds(self) -> bool:
+        return self.behind > 0
+
+    async def post(self, path: str, _: Any) -> dict[str, Any]:
+        if path.endswith("/release"):
+            return {"request": "asked"}
+        self.generation += 1
+        self.state = "in-force"
+        return {"hold": "placed"}
+
+    async def approve(self, *_: Any) -> None:
+        self.generation += 1
+        self.state, self.behind = "released", 3
+
+    async def get(self, path: str) -> dict[str, Any]:
+        if path != "/holds/v1/generation":
+            return {"state": self.state}
+        self.behind -= self.still_holds
+        confirmed = self.generation - self.still_holds
+        return {"generation": self.generation, "executors": [{"generation": confirmed}]}
+
+
+async def test_holds_are_measured_until_nobody_holds_anything_any_more(monkeypatch) -> None:
+    monkeypatch.setattr(retention, "HOLD_ROUNDS", 2)
+    people = SlowExecutor()
+    office = cast("Office", SimpleNamespace(officials=SimpleNamespace(counsel=people, officer=people)))
+    await hold_figures(office, lambda _: None)
+    assert people.generation == 4
+    assert not people.still_holds, "what is due is counted next, and nothing on hold is"
