@@ -42,8 +42,27 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
     removed: int | None = None
 
 
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """The `seq` of the entries by which a conversation was changed; None where nothing had to change."""
+
+    name: int | None = None
+    topic: int | None = None
+    history: int | None = None
+    announcements: int | None = None
+    archived: int | None = None
+
+
+class Left(msgspec.Struct, frozen=True, kw_only=True):
+    """The `seq` of the entry by which somebody left."""
+
+    left: int | None = None
+
+
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation as one person stands to it; `participants` only where a single one was asked for."""
+    """A conversation as one person stands to it.
+
+    `participants` and `administrators` only where a single one was asked for.
+    """
 
     conversation: UUID
     kind: str
@@ -51,7 +70,13 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     administrator: bool
     last_seq: int
     members_version: int
+    name: str | None = None
+    topic: str | None = None
+    history: str = "join"
+    announcements: bool = False
+    archived: bool = False
     participants: tuple[UUID, ...] = ()
+    administrators: tuple[UUID, ...] = ()
 
 
 class Conversations(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,9 +161,43 @@ class Client:
         body = {"add": list(add), "remove": list(remove)}
         return await self._patiently("POST", f"{CONVERSATIONS}/{conversation}/participants", Changed, body)
 
-    async def conversations(self) -> tuple[Conversation, ...]:
-        """Return the conversations that the person takes part in."""
-        return (await self._call("GET", CONVERSATIONS, Conversations)).conversations
+    async def change_administrators(
+        self, conversation: UUID, *, add: Iterable[UUID] = (), remove: Iterable[UUID] = ()
+    ) -> Changed:
+        """Make participants of a group administrators, and administrators plain participants."""
+        body = {"add": list(add), "remove": list(remove)}
+        path = f"{CONVERSATIONS}/{conversation}/administrators"
+        return await self._call("POST", path, Changed, body=body)
+
+    async def settle(
+        self,
+        conversation: UUID,
+        *,
+        name: str | None = None,
+        topic: str | None = None,
+        history: Literal["join", "all"] | None = None,
+        announcements: bool | None = None,
+        archived: bool | None = None,
+    ) -> Settled:
+        """Change how a group stands; what is None stays as it is. Asking again changes nothing more."""
+        wanted = {
+            "name": name,
+            "topic": topic,
+            "history": history,
+            "announcements": announcements,
+            "archived": archived,
+        }
+        body = {field: value for field, value in wanted.items() if value is not None}
+        return await self._call("PATCH", f"{CONVERSATIONS}/{conversation}", Settled, body=body)
+
+    async def leave(self, conversation: UUID) -> Left:
+        """Leave a group. What was said until then stays readable."""
+        return await self._call("POST", f"{CONVERSATIONS}/{conversation}/leave", Left)
+
+    async def conversations(self, *, archived: bool = False) -> tuple[Conversation, ...]:
+        """Return the conversations that the person takes or took part in; `archived` ones where asked."""
+        query = {"archived": "true"} if archived else None
+        return (await self._call("GET", CONVERSATIONS, Conversations, query=query)).conversations
 
     async def get_conversation(self, conversation: UUID) -> Conversation:
         """Return one conversation. Raises Refused (404) for an absent or a foreign one."""

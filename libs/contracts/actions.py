@@ -67,6 +67,24 @@ _ALL = (
     Action("messaging.conversation.created", OPERATIONS, "a conversation was begun"),
     Action("messaging.participants.added", OPERATIONS, "people were brought into a conversation"),
     Action("messaging.participants.removed", OPERATIONS, "people were taken out of a conversation"),
+    Action("messaging.name.changed", OPERATIONS, "a conversation was given another name"),
+    Action("messaging.topic.changed", OPERATIONS, "a conversation was given another topic"),
+    Action("messaging.administrators.added", OPERATIONS, "people were made administrators of a conversation"),
+    Action(
+        "messaging.administrators.removed", OPERATIONS, "people are administrators of a conversation no more"
+    ),
+    Action(
+        "messaging.history.opened", OPERATIONS, "whoever joins a conversation sees all of it from then on"
+    ),
+    Action("messaging.history.closed", OPERATIONS, "whoever joins a conversation sees what follows"),
+    Action(
+        "messaging.announcements.begun",
+        OPERATIONS,
+        "in a conversation its administrators alone write from then on",
+    ),
+    Action("messaging.announcements.ended", OPERATIONS, "in a conversation all participants write again"),
+    Action("messaging.conversation.archived", OPERATIONS, "a conversation was archived"),
+    Action("messaging.conversation.reopened", OPERATIONS, "an archived conversation was reopened"),
     Action("messaging.message.revised", OPERATIONS, "somebody gave his message another text"),
     Action("messaging.message.retracted", OPERATIONS, "somebody took back a message, his own or another's"),
     Action(

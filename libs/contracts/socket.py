@@ -50,6 +50,16 @@ class EntryKind:
     MESSAGE_CREATED: Final = "message_created"
     MESSAGE_REVISED: Final = "message_revised"
     MESSAGE_RETRACTED: Final = "message_retracted"
+    NAME_CHANGED: Final = "name_changed"
+    TOPIC_CHANGED: Final = "topic_changed"
+    ADMINISTRATORS_ADDED: Final = "administrators_added"
+    ADMINISTRATORS_REMOVED: Final = "administrators_removed"
+    HISTORY_OPENED: Final = "history_opened"
+    HISTORY_CLOSED: Final = "history_closed"
+    ANNOUNCEMENTS_BEGUN: Final = "announcements_begun"
+    ANNOUNCEMENTS_ENDED: Final = "announcements_ended"
+    CONVERSATION_ARCHIVED: Final = "conversation_archived"
+    CONVERSATION_REOPENED: Final = "conversation_reopened"
 
 
 MEMBERSHIP: Final = frozenset(
@@ -139,11 +149,15 @@ class Ping(_Frame, frozen=True, kw_only=True):
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An entry's payload, unsealed: a message's `text`, a conversation's `name`, a retraction's `reason`."""
+    """An entry's payload, unsealed.
+
+    That is a message's `text`, a conversation's `name` or `topic`, or a retraction's `reason`.
+    """
 
     text: str | None = None
     name: str | None = None
     reason: str | None = None
+    topic: str | None = None
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

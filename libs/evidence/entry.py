@@ -14,8 +14,11 @@ _METADATA = b"muniment/entry-metadata/v1"
 _BODY = b"muniment/entry-body/v1"
 _NO_BODY = bytes(HASH_BYTES)
 
-BODY_MEMBERS = ("text", "name", "reason")
-"""Of which a body has one: what a message says, how a conversation is called, why a message was retracted."""
+BODY_MEMBERS = ("text", "name", "reason", "topic")
+"""Of which a body has one.
+
+What a message says, how a conversation is called, why a message was retracted, what a conversation is about.
+"""
 
 
 def metadata_commitment(metadata: bytes, salt: bytes) -> bytes:

@@ -27,7 +27,7 @@ from services.messaging.domain.epochs import Month
 from services.messaging.domain.imports import Batch, Part, Person, RefusedLine, Wanted
 from services.messaging.domain.log import Head, KnownSend
 from services.messaging.domain.maps import CommittedMap, Mapped, MappedConversation, Moved
-from services.messaging.domain.membership import Standing
+from services.messaging.domain.membership import Members, Standing
 from services.messaging.domain.receipts import Advance, MarkKey
 
 
@@ -249,6 +249,16 @@ class AmendmentRuleBook(Protocol):
         ...
 
 
+class StoredBody(NamedTuple):
+    """What is sealed for an entry, and what opens it for its place."""
+
+    conversation: ConversationId
+    seq: int
+    message: MessageId
+    revision: int
+    sealed: bytes
+
+
 class MarkState(NamedTuple):
     """How far one device has come in a conversation."""
 
@@ -270,8 +280,14 @@ class LogReader(Protocol):
         """Return every conversation that a principal takes or took part in, in the order of their ids."""
         ...
 
-    async def participants(self, key: ConversationKey) -> frozenset[PrincipalId]:
-        """Return who takes part in a conversation now."""
+    async def members(self, key: ConversationKey) -> Members:
+        """Return who takes part in a conversation now, and who administers it."""
+        ...
+
+    async def bodies(
+        self, tenant: TenantId, places: Sequence[tuple[ConversationId, int]]
+    ) -> list[StoredBody]:
+        """Return what is sealed at those of these (conversation, seq) where there is something to show."""
         ...
 
     async def entries(self, key: ConversationKey, after: int, until: int, limit: int) -> list[StoredEntry]:

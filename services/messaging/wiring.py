@@ -47,7 +47,7 @@ from libs.telemetry.metrics import Metrics
 from services.messaging.adapters.closing_keys import KeyServiceClosingKeys
 from services.messaging.adapters.keys import KeyServiceKeys
 from services.messaging.adapters.live import RedisLive
-from services.messaging.edge import http, imports
+from services.messaging.edge import changes, http, imports
 from services.messaging.edge.destroyed import destroyed_routes
 from services.messaging.edge.internal import entry_routes, map_routes
 from services.messaging.edge.problems import PROBLEMS
@@ -81,6 +81,7 @@ from services.messaging.usecases.close import CLOSE_SECONDS, CloseKeys
 from services.messaging.usecases.commit import GroupCommit, SpreadCommit
 from services.messaging.usecases.converse import Converse
 from services.messaging.usecases.deliver import Deliver
+from services.messaging.usecases.describe import Describe
 from services.messaging.usecases.dispose import RUN_SECONDS, CarryOut
 from services.messaging.usecases.dispositions import ANSWER_SECONDS, AnswerOrders
 from services.messaging.usecases.evidence import TakeEvidence
@@ -153,6 +154,7 @@ def core_of(
         [GroupCommit(log_writer, deliver.committed, deliver.find_head) for _ in range(settings.writers)]
     )
     seal = Seal(keys, ids, randomness, clock)
+    describe = Describe(reader, keys)
     return Core(
         app_database=app_database,
         writer_database=writer_database,
@@ -162,8 +164,8 @@ def core_of(
         send=SendMessage(access, seal, commit, deliver),
         amend=AmendMessage(access, amendments, seal, commit),
         govern=GovernAmendments(access, amendments),
-        converse=Converse(access, reader, seal, commit),
-        read=ReadConversations(access, authorization, reader, keys),
+        converse=Converse(access, reader, seal, commit, describe),
+        read=ReadConversations(access, authorization, reader, keys, describe),
         take_evidence=TakeEvidence(access, PostgresEvidence(app_database, ids, clock), keys),
         imports=Import(
             access,
@@ -262,6 +264,7 @@ def build(settings: Settings, clock: Clock | None = None) -> FastAPI:
                 read=core.read,
                 ids=ids,
             ),
+            changes.change_routes(PREFIX, verifier=verifier, revocations=view, converse=core.converse),
             http.log_routes(
                 PREFIX,
                 verifier=verifier,

@@ -94,6 +94,8 @@ def facts_of_message(
         "administrator": standing.administrator,
         "direct": standing.kind is ConversationKind.DIRECT,
         "imported": standing.kind is ConversationKind.IMPORT,
+        "announcements": standing.terms.announcements,
+        "archived": standing.terms.archived,
         "own": own,
         "in_time": in_time,
         "moderated": moderated,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.kernel.ids import ConversationId, DekId, DeviceId, MessageId, PrincipalId, TenantId
@@ -17,16 +17,51 @@ class EntryKind(IntEnum):
     MESSAGE_CREATED = 4
     MESSAGE_REVISED = 5
     MESSAGE_RETRACTED = 6
+    NAME_CHANGED = 7
+    TOPIC_CHANGED = 8
+    ADMINISTRATORS_ADDED = 9
+    ADMINISTRATORS_REMOVED = 10
+    HISTORY_OPENED = 11
+    HISTORY_CLOSED = 12
+    ANNOUNCEMENTS_BEGUN = 13
+    ANNOUNCEMENTS_ENDED = 14
+    CONVERSATION_ARCHIVED = 15
+    CONVERSATION_REOPENED = 16
 
     @property
     def changes_members(self) -> bool:
-        """Whether this kind of entry makes a new version of the membership."""
-        return self < EntryKind.MESSAGE_CREATED
+        """Whether this kind of entry makes a new version of the membership: who is there, and who may what.
+
+        Whatever decides about a send does, so that one that was decided before is decided again.
+        """
+        return bool(_CHANGES_MEMBERS >> self & 1)
+
+    @property
+    def brings_in(self) -> bool:
+        """Whether those whom this kind of entry names take part from it on."""
+        return self in (EntryKind.CONVERSATION_CREATED, EntryKind.PARTICIPANTS_ADDED)
 
     @property
     def amends(self) -> bool:
         """Whether this kind of entry says something of an earlier message: a new text, or that it is none."""
-        return self > EntryKind.MESSAGE_CREATED
+        return self in (EntryKind.MESSAGE_REVISED, EntryKind.MESSAGE_RETRACTED)
+
+
+# a number whose bits are kinds: the question is asked for every message that is sent
+_CHANGES_MEMBERS: Final = sum(
+    1 << kind
+    for kind in (
+        EntryKind.CONVERSATION_CREATED,
+        EntryKind.PARTICIPANTS_ADDED,
+        EntryKind.PARTICIPANTS_REMOVED,
+        EntryKind.ADMINISTRATORS_ADDED,
+        EntryKind.ADMINISTRATORS_REMOVED,
+        EntryKind.ANNOUNCEMENTS_BEGUN,
+        EntryKind.ANNOUNCEMENTS_ENDED,
+        EntryKind.CONVERSATION_ARCHIVED,
+        EntryKind.CONVERSATION_REOPENED,
+    )
+)
 
 
 class ConversationKind(IntEnum):
@@ -103,7 +138,7 @@ class Draft(NamedTuple):
 class Entry(NamedTuple):
     """One entry of a log: a draft that has its place, `seq`.
 
-    `members_version` is the `seq` of the last membership entry up to and including this one.
+    `members_version` is the `seq` of the last entry, up to and including this one, that changes members.
     """
 
     draft: Draft

@@ -92,6 +92,34 @@ class DirectIsFixed(DomainError):
 
 
 @dataclass(eq=False)
+class LastAdministrator(DomainError):
+    """A group would be left without an administrator; somebody else is to be made one first."""
+
+    conversation: UUID
+
+
+@dataclass(eq=False)
+class ConversationArchived(DomainError):
+    """The conversation is archived: it is read, and nothing is added to it until it is reopened."""
+
+    conversation: UUID
+
+
+@dataclass(eq=False)
+class AdministratorsWrite(DomainError):
+    """The conversation is for announcements: its administrators write in it, and everybody reads."""
+
+    conversation: UUID
+
+
+@dataclass(eq=False)
+class AlreadySo(DomainError):
+    """Somebody else has done meanwhile what was asked for: there is nothing to add."""
+
+    conversation: UUID
+
+
+@dataclass(eq=False)
 class BodyRefused(DomainError):
     """A message's body is empty or larger than allowed."""
 

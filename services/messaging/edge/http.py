@@ -18,18 +18,17 @@ from libs.kernel.ids import ConversationId, Ids, PrincipalId
 from services.messaging.domain.amendments import MOST_REASON, MOST_SECONDS, AmendmentRules
 from services.messaging.domain.entries import ConversationKind
 from services.messaging.domain.log import Appended, Repeated
-from services.messaging.domain.membership import MOST_PARTICIPANTS, Standing
+from services.messaging.edge.changes import MOST_NAME, People
 from services.messaging.usecases.amend import AmendMessage
 from services.messaging.usecases.amendment_rules import GovernAmendments
 from services.messaging.usecases.converse import Converse
 from services.messaging.usecases.evidence import ProvedEntry, TakeEvidence
-from services.messaging.usecases.read import ReadConversations
+from services.messaging.usecases.read import Listed, ReadConversations
 from services.messaging.usecases.send import SendMessage, acknowledged
 
 MOST_ENTRIES = 1000
 MOST_CURSORS = 100_000
 MOST_TEXT = 16_384
-MOST_NAME = 200
 
 _KINDS: Final[Mapping[ConversationKind, Literal["direct", "group", "import"]]] = {
     ConversationKind.DIRECT: "direct",
@@ -39,7 +38,6 @@ _KINDS: Final[Mapping[ConversationKind, Literal["direct", "group", "import"]]] =
 Seq = Annotated[int, Field(ge=0, lt=2**63)]
 MessageSeq = Annotated[int, PathParameter(ge=1, lt=2**63)]
 Seconds = Annotated[int, Field(ge=0, le=MOST_SECONDS)]
-People = Annotated[list[UUID], Field(max_length=MOST_PARTICIPANTS)]
 
 
 class NewConversation(BaseModel):
@@ -56,20 +54,6 @@ class Begun(BaseModel):
 
     conversation: UUID
     seq: int
-
-
-class ParticipantsChange(BaseModel):
-    """Whom to bring in and whom to remove."""
-
-    add: People = []
-    remove: People = []
-
-
-class Changed(BaseModel):
-    """The `seq` of the entries that were made; null where nothing had to change."""
-
-    added: int | None
-    removed: int | None
 
 
 class MessageText(BaseModel):
@@ -110,7 +94,10 @@ class Sent(BaseModel):
 
 
 class ConversationView(BaseModel):
-    """A conversation as one principal stands to it."""
+    """A conversation as one principal stands to it.
+
+    Name and topic are null where it has none, or what said it was disposed of.
+    """
 
     conversation: UUID
     kind: Literal["direct", "group", "import"]
@@ -118,12 +105,18 @@ class ConversationView(BaseModel):
     administrator: bool
     last_seq: int
     members_version: int
+    name: str | None
+    topic: str | None
+    history: Literal["join", "all"]
+    announcements: bool
+    archived: bool
 
 
 class ConversationDetail(ConversationView):
-    """The same, with those who take part (for those who do)."""
+    """The same, with those who take part and those who administer (for those who take part)."""
 
     participants: list[UUID]
+    administrators: list[UUID]
 
 
 class Conversations(BaseModel):
@@ -138,6 +131,7 @@ class BodyView(BaseModel):
     text: str | None = None
     name: str | None = None
     reason: str | None = None
+    topic: str | None = None
 
 
 class VersionView(BaseModel):
@@ -284,30 +278,20 @@ def conversation_routes(
         return Begun(conversation=conversation, seq=seq)
 
     @router.get("/conversations", summary="List conversations")
-    async def listed(actor: Annotated[Actor, signed_in]) -> Conversations:
-        """List the conversations that the caller takes or took part in."""
-        states = await read.conversations(actor)
-        return Conversations(conversations=[_view_of(*state) for state in states])
+    async def listed(actor: Annotated[Actor, signed_in], *, archived: bool = False) -> Conversations:
+        """List the conversations that the caller takes or took part in; archived ones where asked."""
+        listed = await read.listed(actor, archived=archived)
+        return Conversations(conversations=[_view_of(each) for each in listed])
 
     @router.get("/conversations/{conversation}", summary="Show a conversation")
     async def one(actor: Annotated[Actor, signed_in], conversation: UUID) -> ConversationDetail:
         """Show a conversation, with its participants for those who take part."""
-        standing, participants = await read.conversation(actor, ConversationId(conversation))
-        view = _view_of(ConversationId(conversation), standing)
-        return ConversationDetail(**view.model_dump(), participants=sorted(participants))
-
-    @router.post("/conversations/{conversation}/participants", summary="Change who takes part")
-    async def change(
-        actor: Annotated[Actor, signed_in], conversation: UUID, wanted: ParticipantsChange
-    ) -> Changed:
-        """Bring people into a group, and remove people from it."""
-        key = ConversationId(conversation)
-        added = removed = None
-        if wanted.add:
-            added = await converse.add(actor, key, [PrincipalId(each) for each in wanted.add])
-        if wanted.remove:
-            removed = await converse.remove(actor, key, [PrincipalId(each) for each in wanted.remove])
-        return Changed(added=added, removed=removed)
+        shown, members = await read.conversation(actor, ConversationId(conversation))
+        return ConversationDetail(
+            **_view_of(shown).model_dump(),
+            participants=sorted(members.present),
+            administrators=sorted(members.administrators),
+        )
 
     return router
 
@@ -445,7 +429,9 @@ def _proved_view(entry: ProvedEntry) -> ProvedEntryView:
     )
 
 
-def _view_of(conversation: ConversationId, standing: Standing) -> ConversationView:
+def _view_of(shown: Listed) -> ConversationView:
+    conversation, standing = shown.state
+    terms = standing.shown_terms
     return ConversationView(
         conversation=conversation,
         kind=_KINDS[standing.kind],
@@ -453,6 +439,11 @@ def _view_of(conversation: ConversationId, standing: Standing) -> ConversationVi
         administrator=standing.administrator,
         last_seq=standing.last_visible,
         members_version=standing.members_version,
+        name=shown.described.name,
+        topic=shown.described.topic,
+        history="all" if terms.open_history else "join",
+        announcements=terms.announcements,
+        archived=terms.archived,
     )
 
 
@@ -504,4 +495,8 @@ def _version_view(version: Version) -> VersionView:
 
 
 def _body_view(body: Body | None) -> BodyView | None:
-    return None if body is None else BodyView(text=body.text, name=body.name, reason=body.reason)
+    return (
+        None
+        if body is None
+        else BodyView(text=body.text, name=body.name, reason=body.reason, topic=body.topic)
+    )

@@ -4,11 +4,14 @@ from libs.envelope.errors import KeyExhausted, RecordRefused
 from libs.host.approvals import APPROVAL_PROBLEMS
 from libs.host.problems import ProblemRow, ProblemTable
 from services.messaging.domain.errors import (
+    AdministratorsWrite,
+    AlreadySo,
     AmendmentTooLate,
     BatchDiffers,
     BatchOutOfOrder,
     BodyRefused,
     ClientIdConflict,
+    ConversationArchived,
     ConversationNotFound,
     DestroyedUndue,
     DirectIsFixed,
@@ -23,6 +26,7 @@ from services.messaging.domain.errors import (
     KeyClosed,
     KeyGone,
     KeysUnavailable,
+    LastAdministrator,
     LogUnavailable,
     MapNotFound,
     MarkRefused,
@@ -70,6 +74,16 @@ PROBLEMS: ProblemTable = {
     DirectIsFixed: ProblemRow(
         409, "urn:problem:direct-is-fixed", "The participants of a one-to-one conversation never change"
     ),
+    LastAdministrator: ProblemRow(
+        409, "urn:problem:last-administrator", "A group keeps an administrator while others are in it"
+    ),
+    ConversationArchived: ProblemRow(
+        409, "urn:problem:conversation-archived", "The conversation is archived: it is read, and no more"
+    ),
+    AdministratorsWrite: ProblemRow(
+        403, "urn:problem:administrators-write", "In this conversation its administrators write"
+    ),
+    AlreadySo: ProblemRow(409, "urn:problem:already-so", "Somebody else has done it meanwhile"),
     BodyRefused: ProblemRow(
         422, "urn:problem:body-refused", "The message is too large", "{size} bytes; allowed are {most}"
     ),

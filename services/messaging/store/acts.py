@@ -28,6 +28,46 @@ ACTS: Final[Mapping[str, str]] = MappingProxyType(
             "SELECT tenant, count(*) AS acts FROM messaging.entry"
             f" WHERE kind = 3 AND commit <> {_BEFORE} GROUP BY tenant"
         ),
+        "messaging.name.changed": (
+            "SELECT tenant, count(*) AS acts FROM messaging.entry"
+            f" WHERE kind = 7 AND commit <> {_BEFORE} GROUP BY tenant"
+        ),
+        "messaging.topic.changed": (
+            "SELECT tenant, count(*) AS acts FROM messaging.entry"
+            f" WHERE kind = 8 AND commit <> {_BEFORE} GROUP BY tenant"
+        ),
+        "messaging.administrators.added": (
+            "SELECT tenant, count(*) AS acts FROM messaging.entry"
+            f" WHERE kind = 9 AND commit <> {_BEFORE} GROUP BY tenant"
+        ),
+        "messaging.administrators.removed": (
+            "SELECT tenant, count(*) AS acts FROM messaging.entry"
+            f" WHERE kind = 10 AND commit <> {_BEFORE} GROUP BY tenant"
+        ),
+        "messaging.history.opened": (
+            "SELECT tenant, count(*) AS acts FROM messaging.entry"
+            f" WHERE kind = 11 AND commit <> {_BEFORE} GROUP BY tenant"
+        ),
+        "messaging.history.closed": (
+            "SELECT tenant, count(*) AS acts FROM messaging.entry"
+            f" WHERE kind = 12 AND commit <> {_BEFORE} GROUP BY tenant"
+        ),
+        "messaging.announcements.begun": (
+            "SELECT tenant, count(*) AS acts FROM messaging.entry"
+            f" WHERE kind = 13 AND commit <> {_BEFORE} GROUP BY tenant"
+        ),
+        "messaging.announcements.ended": (
+            "SELECT tenant, count(*) AS acts FROM messaging.entry"
+            f" WHERE kind = 14 AND commit <> {_BEFORE} GROUP BY tenant"
+        ),
+        "messaging.conversation.archived": (
+            "SELECT tenant, count(*) AS acts FROM messaging.entry"
+            f" WHERE kind = 15 AND commit <> {_BEFORE} GROUP BY tenant"
+        ),
+        "messaging.conversation.reopened": (
+            "SELECT tenant, count(*) AS acts FROM messaging.entry"
+            f" WHERE kind = 16 AND commit <> {_BEFORE} GROUP BY tenant"
+        ),
         "messaging.message.revised": (
             "SELECT tenant, count(*) AS acts FROM messaging.amendment WHERE NOT retracts GROUP BY tenant"
         ),

@@ -12,10 +12,20 @@ from services.messaging.domain.commits import CommitOfTenant, commits_of
 from services.messaging.domain.entries import Entry, EntryKind
 
 _MESSAGING: Final = Actor(kind="service", name="messaging")
-_MEMBERSHIP: Final[Mapping[EntryKind, str]] = {
+_CHANGES: Final[Mapping[EntryKind, str]] = {
     EntryKind.CONVERSATION_CREATED: "messaging.conversation.created",
     EntryKind.PARTICIPANTS_ADDED: "messaging.participants.added",
     EntryKind.PARTICIPANTS_REMOVED: "messaging.participants.removed",
+    EntryKind.NAME_CHANGED: "messaging.name.changed",
+    EntryKind.TOPIC_CHANGED: "messaging.topic.changed",
+    EntryKind.ADMINISTRATORS_ADDED: "messaging.administrators.added",
+    EntryKind.ADMINISTRATORS_REMOVED: "messaging.administrators.removed",
+    EntryKind.HISTORY_OPENED: "messaging.history.opened",
+    EntryKind.HISTORY_CLOSED: "messaging.history.closed",
+    EntryKind.ANNOUNCEMENTS_BEGUN: "messaging.announcements.begun",
+    EntryKind.ANNOUNCEMENTS_ENDED: "messaging.announcements.ended",
+    EntryKind.CONVERSATION_ARCHIVED: "messaging.conversation.archived",
+    EntryKind.CONVERSATION_REOPENED: "messaging.conversation.reopened",
 }
 
 _AMENDMENTS: Final[Mapping[EntryKind, str]] = {
@@ -32,13 +42,13 @@ def facts_of(
 ) -> list[OutboxRecord]:
     """Return what the audit log is told of a commit.
 
-    That is the commit itself, tenant by tenant, each change of members and each amendment. `commits` names
-    the commit of each tenant.
+    That is the commit itself, tenant by tenant, each change of a conversation and each amendment. `commits`
+    names the commit of each tenant.
     """
     told = [
         (commit.tenant, _commit_fact(commit, commits[commit.tenant], clock)) for commit in commits_of(entries)
     ]
-    told += ((entry.draft.key.tenant, fact) for entry, fact in _membership_facts(entries))
+    told += ((entry.draft.key.tenant, fact) for entry, fact in _change_facts(entries))
     told += ((entry.draft.key.tenant, fact) for entry, fact in _amendment_facts(entries, ids))
     return [record_of(fact, tenant, ids, clock) for tenant, fact in told]
 
@@ -77,10 +87,10 @@ def _amendment_facts(entries: Iterable[Entry], ids: Ids) -> Iterator[tuple[Entry
         )
 
 
-def _membership_facts(entries: Iterable[Entry]) -> Iterator[tuple[Entry, MessagingFact]]:
+def _change_facts(entries: Iterable[Entry]) -> Iterator[tuple[Entry, MessagingFact]]:
     for entry in entries:
         draft = entry.draft
-        if (action := _MEMBERSHIP.get(draft.kind)) is None:
+        if (action := _CHANGES.get(draft.kind)) is None:
             continue
         conversation = Entity(kind="conversation", id=str(draft.key.conversation))
         people = (Entity(kind="principal", id=str(subject)) for subject in draft.subjects)

@@ -7,13 +7,15 @@ from typing import Any
 from libs.db.pool import TenantDatabase, Transaction
 from libs.kernel.ids import ConversationId, DeviceId, MessageId, PrincipalId, TenantId
 from services.messaging.domain.entries import ConversationKey, ConversationKind, EntryKind
-from services.messaging.domain.membership import Audiences, Span, Standing
+from services.messaging.domain.membership import Audiences, Members, Span, Standing, joined_spans
+from services.messaging.domain.terms import DEFAULT_TERMS, Terms
 from services.messaging.ports import (
     AmendedBy,
     ConversationState,
     MarkState,
     Referenced,
     ReferencedEntry,
+    StoredBody,
     StoredEntry,
     StoredVersion,
 )
@@ -22,19 +24,31 @@ from services.messaging.store.unavailable import log_unavailable
 
 _STANDINGS = """
     SELECT s.conversation, h.kind, h.last_seq, h.members_version,
-           array_agg(s.from_seq ORDER BY s.from_seq) AS from_seqs,
+           array_agg(coalesce(s.sees_from, s.from_seq) ORDER BY s.from_seq) AS from_seqs,
            array_agg(s.until_seq ORDER BY s.from_seq) AS until_seqs,
-           bool_or(s.administrator AND s.until_seq IS NULL) AS administrator
+           bool_or(s.administrator AND s.until_seq IS NULL) AS administrator,
+           t.announcements, t.archived, t.open_history, t.name_seq, t.topic_seq
       FROM messaging.participant_span s
       JOIN messaging.conversation_head h ON h.tenant = s.tenant AND h.conversation = s.conversation
+      LEFT JOIN messaging.conversation_terms t
+        ON t.tenant = s.tenant AND t.conversation = s.conversation
      WHERE s.tenant = %(tenant)s AND s.principal = %(principal)s
        AND (%(conversation)s::uuid IS NULL OR s.conversation = %(conversation)s)
-     GROUP BY s.conversation, h.kind, h.last_seq, h.members_version
+     GROUP BY s.conversation, h.kind, h.last_seq, h.members_version,
+              t.announcements, t.archived, t.open_history, t.name_seq, t.topic_seq
      ORDER BY s.conversation"""
 
-_PARTICIPANTS = """
-    SELECT principal FROM messaging.participant_span
+_MEMBERS = """
+    SELECT principal, administrator FROM messaging.participant_span
      WHERE tenant = %s AND conversation = %s AND until_seq IS NULL"""
+
+_BODIES = f"""
+    SELECT e.conversation, e.seq, e.message, e.revision, p.sealed
+      FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (conversation, seq)
+      JOIN messaging.entry e ON e.conversation = wanted.conversation AND e.seq = wanted.seq
+      JOIN messaging.payload p
+        ON p.tenant = e.tenant AND p.conversation = e.conversation AND p.seq = e.seq AND p.sent_at = e.sent_at
+     WHERE e.tenant = %s AND NOT {is_hidden("e")}"""
 
 # A version that has a later one, and every version of a retracted message (6 is the retraction itself), is
 # shown to no participant: here, and where evidence is taken.
@@ -123,11 +137,28 @@ class PostgresLogReader:
         """Return every conversation that a principal takes or took part in, in the order of their ids."""
         return await self._states(tenant, principal, None)
 
-    async def participants(self, key: ConversationKey) -> frozenset[PrincipalId]:
-        """Return who takes part in a conversation now."""
+    async def members(self, key: ConversationKey) -> Members:
+        """Return who takes part in a conversation now, and who administers it."""
         async with self._begin(key.tenant) as tx:
-            rows = await tx.fetch_all(_PARTICIPANTS, key)
-        return frozenset(PrincipalId(row.principal) for row in rows)
+            rows = await tx.fetch_all(_MEMBERS, key)
+        return Members(
+            frozenset(PrincipalId(row.principal) for row in rows),
+            frozenset(PrincipalId(row.principal) for row in rows if row.administrator),
+        )
+
+    async def bodies(
+        self, tenant: TenantId, places: Sequence[tuple[ConversationId, int]]
+    ) -> list[StoredBody]:
+        """Return what is sealed at those of these (conversation, seq) where there is something to show."""
+        named = ([conversation for conversation, _ in places], [seq for _, seq in places], tenant)
+        async with self._begin(tenant) as tx:
+            rows = await tx.fetch_all(_BODIES, named)
+        return [
+            StoredBody(
+                ConversationId(row.conversation), row.seq, MessageId(row.message), row.revision, row.sealed
+            )
+            for row in rows
+        ]
 
     async def entries(self, key: ConversationKey, after: int, until: int, limit: int) -> list[StoredEntry]:
         """Return at most `limit` entries with `after` < seq ≤ `until`, in order."""
@@ -219,11 +250,16 @@ def amendment_of(row: Any) -> AmendedBy:
 def _standing(row: Any) -> Standing:
     return Standing(
         kind=ConversationKind(row.kind),
-        spans=tuple(Span(*span) for span in zip(row.from_seqs, row.until_seqs, strict=True)),
+        spans=joined_spans(Span(*span) for span in zip(row.from_seqs, row.until_seqs, strict=True)),
         administrator=row.administrator,
         last_seq=row.last_seq,
         members_version=row.members_version,
+        terms=DEFAULT_TERMS if row.name_seq is None else _terms(row),
     )
+
+
+def _terms(row: Any) -> Terms:
+    return Terms(row.announcements, row.archived, row.open_history, row.name_seq, row.topic_seq)
 
 
 def _shown_of(row: Any) -> StoredEntry:

@@ -23,6 +23,7 @@ from libs.kernel.ids import ConversationId, Ids, MessageId, PrincipalId, TenantI
 from services.messaging.domain.amendments import Amended, MessageKey
 from services.messaging.domain.entries import ClientKey, ConversationKey, ConversationKind, Entry, EntryKind
 from services.messaging.domain.log import Head, KnownSend
+from services.messaging.domain.terms import Terms, change_of
 from services.messaging.store.facts import facts_of
 from services.messaging.store.unavailable import log_unavailable
 
@@ -103,9 +104,15 @@ _APPEND = f"""
     ), outbox_moved AS ({move_heads("messaging", _HOLDS)}), outbox AS ({insert_records("messaging", _HOLDS)})
     SELECT holds FROM decided"""
 
+# What who is brought in may see is settled behind the lock of the head, by the terms as they stand there.
 _OPEN_SPANS = """
-    INSERT INTO messaging.participant_span (tenant, conversation, principal, from_seq, administrator)
-    SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::bigint[], %s::boolean[])"""
+    INSERT INTO messaging.participant_span
+           (tenant, conversation, principal, from_seq, administrator, sees_from)
+    SELECT k.tenant, k.conversation, k.principal, k.seq, k.administrator,
+           (SELECT 1 FROM messaging.conversation_terms t
+             WHERE t.tenant = k.tenant AND t.conversation = k.conversation AND t.open_history)
+      FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::bigint[], %s::boolean[])
+        AS k (tenant, conversation, principal, seq, administrator)"""
 
 _CLOSE_SPANS = """
     UPDATE messaging.participant_span s SET until_seq = k.seq
@@ -114,6 +121,24 @@ _CLOSE_SPANS = """
      WHERE s.tenant = k.tenant AND s.conversation = k.conversation AND s.principal = k.principal
        AND s.until_seq IS NULL"""
 
+_APPOINT = """
+    UPDATE messaging.participant_span s SET administrator = %s
+      FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[]) AS k (tenant, conversation, principal)
+     WHERE s.tenant = k.tenant AND s.conversation = k.conversation AND s.principal = k.principal
+       AND s.until_seq IS NULL"""
+
+_SETTLE = """
+    INSERT INTO messaging.conversation_terms AS t
+           (tenant, conversation, announcements, archived, open_history, name_seq, topic_seq)
+    VALUES (%(tenant)s, %(conversation)s, coalesce(%(announcements)s::boolean, false),
+            coalesce(%(archived)s::boolean, false), coalesce(%(open_history)s::boolean, false),
+            coalesce(%(name_seq)s::bigint, 1), %(topic_seq)s::bigint)
+    ON CONFLICT (tenant, conversation) DO UPDATE
+       SET announcements = coalesce(%(announcements)s::boolean, t.announcements),
+           archived = coalesce(%(archived)s::boolean, t.archived),
+           open_history = coalesce(%(open_history)s::boolean, t.open_history),
+           name_seq = coalesce(%(name_seq)s::bigint, t.name_seq),
+           topic_seq = coalesce(%(topic_seq)s::bigint, t.topic_seq)"""
 
 _AMENDED = """
     SELECT a.tenant, a.conversation, a.message_seq, a.revision, a.retracted_at IS NOT NULL AS retracted
@@ -301,8 +326,7 @@ class PostgresLogTransaction:
 
         The heads are locked as they were found, so that what is expected of them holds.
         """
-        if any(entry.draft.kind.changes_members for entry in entries):
-            await self._move_spans(entries)
+        await self._change(entries)
         if any(entry.draft.kind.amends for entry in entries):
             await self._amend(entries)
         await self.write(entries)
@@ -328,23 +352,36 @@ class PostgresLogTransaction:
             else:
                 await self._connection.execute(_REVISE, (*amended, entry.seq, draft.sent_at))
 
-    async def _move_spans(self, entries: Sequence[Entry]) -> None:
-        """Open and close spans, in the order of the entries."""
+    async def _change(self, entries: Sequence[Entry]) -> None:
+        """Move spans and terms, in the order of the entries."""
         for entry in entries:
-            draft = entry.draft
-            size = len(draft.subjects)
-            named = (
-                uuids([draft.key.tenant] * size),
-                uuids([draft.key.conversation] * size),
-                uuids(draft.subjects),
-            )
-            seqs = bigints([entry.seq] * size)
-            if draft.kind is EntryKind.PARTICIPANTS_REMOVED:
-                await self._connection.execute(_CLOSE_SPANS, (*named, seqs))
-            elif draft.kind.changes_members:
+            if entry.draft.subjects:
+                await self._move_spans(entry)
+            elif change := change_of(entry.draft.kind, entry.seq):
+                await self._settle(entry.draft.key, change)
+
+    async def _move_spans(self, entry: Entry) -> None:
+        """Open or close the spans of those whom an entry names, or change who of them administers."""
+        draft, size = entry.draft, len(entry.draft.subjects)
+        named = (
+            uuids([draft.key.tenant] * size),
+            uuids([draft.key.conversation] * size),
+            uuids(draft.subjects),
+        )
+        seqs = bigints([entry.seq] * size)
+        run = self._connection.execute
+        match draft.kind:
+            case EntryKind.CONVERSATION_CREATED | EntryKind.PARTICIPANTS_ADDED:
                 creator = draft.kind is EntryKind.CONVERSATION_CREATED
                 administrators = [creator and subject == draft.actor for subject in draft.subjects]
-                await self._connection.execute(_OPEN_SPANS, (*named, seqs, booleans(administrators)))
+                await run(_OPEN_SPANS, (*named, seqs, booleans(administrators)))
+            case EntryKind.PARTICIPANTS_REMOVED:
+                await run(_CLOSE_SPANS, (*named, seqs))
+            case EntryKind.ADMINISTRATORS_ADDED | EntryKind.ADMINISTRATORS_REMOVED:
+                await run(_APPOINT, (draft.kind is EntryKind.ADMINISTRATORS_ADDED, *named))
+
+    async def _settle(self, key: ConversationKey, change: Mapping[str, bool | int]) -> None:
+        await self._connection.execute(_SETTLE, {**key._asdict(), **dict.fromkeys(Terms._fields), **change})
 
 
 def _committed_entry(entry: Entry) -> CommittedEntry:
@@ -357,7 +394,7 @@ def _committed_entry(entry: Entry) -> CommittedEntry:
         dek=draft.dek,
         sent_at=draft.sent_at,
         message_seq=draft.message_seq,
-        seen_from=IMPORTED_FROM if draft.provenance is not None and draft.kind.changes_members else None,
+        seen_from=IMPORTED_FROM if draft.provenance is not None and draft.kind.brings_in else None,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from libs.kernel.errors import DomainError
-from services.messaging.domain.entries import ConversationKey, ConversationKind, Draft, Entry
+from services.messaging.domain.entries import ConversationKey, ConversationKind, Draft, Entry, EntryKind
 from services.messaging.domain.errors import LogUnavailable, Overloaded
 from services.messaging.domain.log import (
     Appended,
@@ -145,7 +145,7 @@ class GroupCommit:
         """Return the remembered heads of a batch of new messages, or None where they cannot suffice."""
         hints: dict[ConversationKey, Head] = {}
         for draft in drafts:
-            if draft.kind.changes_members or draft.kind.amends:
+            if draft.kind is not EntryKind.MESSAGE_CREATED:  # others move more than the head
                 return None
             if draft.key not in hints:
                 head = self._find_head(draft.key)

@@ -24,7 +24,7 @@ from libs.kernel.ids import ConversationId, DeviceId, PrincipalId, SessionId, Te
 from services.messaging.domain.entries import ConversationKey, Entry
 from services.messaging.domain.feed import Feed
 from services.messaging.domain.log import Head
-from services.messaging.domain.membership import Standing
+from services.messaging.domain.membership import Standing, holding_of
 from services.messaging.ports import Keys, Live, LiveBatch, LiveEntry, LogReader
 from services.messaging.usecases.commit import Pending
 from services.messaging.usecases.entries import (
@@ -35,6 +35,8 @@ from services.messaging.usecases.entries import (
     shown_from_live,
 )
 
+_BRINGS_IN = frozenset((EntryKind.CONVERSATION_CREATED, EntryKind.PARTICIPANTS_ADDED))
+_IN_A_NEW_ONE = frozenset({"participant"})
 PAGE_ENTRIES = 500
 GAP_PATIENCE_SECONDS = 0.02
 
@@ -76,6 +78,13 @@ class Subscriber(Protocol):
         ...
 
 
+class Hint(NamedTuple):
+    """How a socket's person stands to a conversation, as of a version of its membership."""
+
+    members_version: int
+    holding: frozenset[str]
+
+
 class Item(NamedTuple):
     """An entry on its way to sockets; `origin` is the socket that was told by its ack already."""
 
@@ -88,7 +97,8 @@ class Channel:
     """One conversation at this gateway: its order, and the sockets with the `seq` that each has already.
 
     `attaching` are the sockets that are being brought up to date: with them the channel stays, and none
-    of them is brought in or taken out by an entry that passes meanwhile.
+    of them is brought in or taken out by an entry that passes meanwhile. `holding` are, of some of those
+    attached, the facts that hold for their person at `members_version`.
     """
 
     key: ConversationKey
@@ -96,6 +106,7 @@ class Channel:
     feed: Feed[Item] = field(default_factory=Feed)
     attached: dict[Subscriber, int] = field(default_factory=dict)
     attaching: set[Subscriber] = field(default_factory=set)
+    holding: dict[Subscriber, frozenset[str]] = field(default_factory=dict)
     mending: bool = False
 
 
@@ -184,6 +195,8 @@ class Deliver:
                 continue
             for seq, item in items:
                 channel.members_version = item.shown.members_version
+                if item.shown.kind not in MEMBERSHIP:  # it changes how others stand, too
+                    channel.holding.clear()
                 self._bring_in(channel, seq, item.shown)
                 self._write_run(channel, [(seq, item)])
                 self._take_out(channel, item.shown)
@@ -203,12 +216,14 @@ class Deliver:
                 socket.push(encode_frame(Entries(conversation=conversation, entries=rest)))
 
     def _bring_in(self, channel: Channel, seq: int, shown: ShownEntry) -> None:
-        if shown.kind == EntryKind.PARTICIPANTS_REMOVED:
+        if shown.kind not in _BRINGS_IN:
             return
+        # of a new conversation all is known: nobody has settled anything for it
+        holding = _IN_A_NEW_ONE if shown.kind == EntryKind.CONVERSATION_CREATED else None
         for subject in shown.subjects:
             for socket in self._sockets.get((channel.key.tenant, PrincipalId(subject)), ()):
                 if socket not in channel.attached and socket not in channel.attaching:
-                    self._join(channel, socket, seq - 1)
+                    self._join(channel, socket, seq - 1, holding)
 
     def _take_out(self, channel: Channel, shown: ShownEntry) -> None:
         if shown.kind != EntryKind.PARTICIPANTS_REMOVED:
@@ -308,7 +323,9 @@ class Deliver:
                 socket.push(_page_of(channel.key, tuple(item.shown for _, item in passed), ref))
             cursor = max(cursor, position)
             # A standing may be ahead of what passed here: nothing from before his time is for him.
-            self._join(channel, socket, max(cursor, standing.spans[-1].from_seq - 1))
+            known = channel.members_version == standing.members_version
+            after = max(cursor, standing.spans[-1].from_seq - 1)
+            self._join(channel, socket, after, holding_of(standing) if known else None)
             break
         return cursor
 
@@ -358,10 +375,21 @@ class Deliver:
         finally:
             channel.mending = False
 
-    def find_members_version(self, socket: Subscriber, key: ConversationKey) -> int | None:
-        """Return the membership's version as this gateway knows it, if the socket's person takes part."""
+    def find_hint(self, socket: Subscriber, key: ConversationKey) -> Hint | None:
+        """Return how the socket's person stands as far as this gateway knows, if he takes part."""
         channel = self._channels.get(key)
-        return channel.members_version if channel is not None and socket in channel.attached else None
+        holding = None if channel is None else channel.holding.get(socket)
+        return None if channel is None or holding is None else Hint(channel.members_version, holding)
+
+    def learn(self, socket: Subscriber, key: ConversationKey, standing: Standing) -> None:
+        """Remember how the socket's person stands, if he is attached and nothing else is known since."""
+        channel = self._channels.get(key)
+        if (
+            channel is not None
+            and socket in channel.attached
+            and channel.members_version == standing.members_version
+        ):
+            channel.holding[socket] = holding_of(standing)
 
     def find_head(self, key: ConversationKey) -> Head | None:
         """Return where a log stands as this gateway knows it, or None where nobody listens."""
@@ -381,12 +409,15 @@ class Deliver:
         channel.feed.load(position)
         return channel
 
-    def _join(self, channel: Channel, socket: Subscriber, after: int) -> None:
+    def _join(self, channel: Channel, socket: Subscriber, after: int, holding: frozenset[str] | None) -> None:
         channel.attached[socket] = after
+        if holding is not None:
+            channel.holding[socket] = holding
         self._joined[socket].add(channel.key)
 
     def _leave(self, channel: Channel, socket: Subscriber) -> None:
         del channel.attached[socket]
+        channel.holding.pop(socket, None)
         self._joined[socket].discard(channel.key)
 
     def _drop_if_deserted(self, channel: Channel) -> None:
@@ -395,7 +426,8 @@ class Deliver:
 
 
 def _changes_members(item: Item) -> bool:
-    return item.shown.kind in MEMBERSHIP
+    """Tell whether an entry makes a new version of the membership, of whatever kind it is."""
+    return item.shown.members_version == item.shown.seq
 
 
 def _amended(feed: Feed[Item], items: Sequence[tuple[int, Item]]) -> Sequence[tuple[int, Item]]:

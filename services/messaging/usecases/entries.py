@@ -6,11 +6,11 @@ from uuid import UUID
 
 from libs.contracts.socket import Body, Version, body_of
 from libs.contracts.socket import Entry as ShownEntry
-from libs.kernel.ids import MessageId, instant_of
+from libs.kernel.ids import MessageId, TenantId, instant_of
 from services.messaging.domain.bodies import unpacked
 from services.messaging.domain.entries import ConversationKey, Draft, Entry, EntryKind
 from services.messaging.domain.errors import KeyGone
-from services.messaging.ports import Keys, LiveEntry, LogReader, StoredEntry, StoredVersion
+from services.messaging.ports import Keys, LiveEntry, LogReader, StoredBody, StoredEntry, StoredVersion
 
 KIND_NAMES = {kind: kind.name.lower() for kind in EntryKind}
 
@@ -131,6 +131,13 @@ async def read_opened(
         return await open_stored(key, await reader.entries(key, after, until, limit), keys, sees)
     except KeyGone:
         return await open_stored(key, await reader.entries(key, after, until, limit), keys, sees)
+
+
+def opened_body(tenant: TenantId, stored: StoredBody, keys: Keys) -> Body:
+    """Return what an entry says; raises NotAtHand when its key must be fetched."""
+    key = ConversationKey(tenant, stored.conversation)
+    body = _opened(key, stored.message, stored.revision, stored.sealed, keys)
+    return body or Body()
 
 
 async def open_stored(

@@ -6,12 +6,20 @@ from uuid import UUID
 
 from libs.contracts.socket import ConversationEntries
 from libs.contracts.socket import Entry as ShownEntry
-from libs.kernel.ids import ConversationId, PrincipalId
+from libs.kernel.ids import ConversationId
 from services.messaging.domain.entries import ConversationKey
-from services.messaging.domain.membership import Standing, facts_of
+from services.messaging.domain.membership import NOBODY, Members, Standing, facts_of
 from services.messaging.ports import Actor, Authorization, ConversationState, Keys, LogReader, MarkState
 from services.messaging.usecases.access import READ, Access
+from services.messaging.usecases.describe import Describe, Description
 from services.messaging.usecases.entries import read_opened
+
+
+class Listed(NamedTuple):
+    """A conversation as its person stands to it, and how it is called for him."""
+
+    state: ConversationState
+    described: Description
 
 
 class SyncPage(NamedTuple):
@@ -25,12 +33,33 @@ class SyncPage(NamedTuple):
 class ReadConversations:
     """Reads the log for its participants, each within the spans that he may see."""
 
-    def __init__(self, access: Access, authorization: Authorization, reader: LogReader, keys: Keys) -> None:
-        """Decide by `access`, read by `reader`, open by `keys`."""
+    def __init__(
+        self,
+        access: Access,
+        authorization: Authorization,
+        reader: LogReader,
+        keys: Keys,
+        describe: Describe,
+    ) -> None:
+        """Decide by `access`, read by `reader`, open by `keys`; names are told by `describe`."""
         self._access = access
         self._authorization = authorization
         self._reader = reader
         self._keys = keys
+        self._describe = describe
+
+    async def listed(self, actor: Actor, *, archived: bool) -> list[Listed]:
+        """Return the conversations that the actor takes or took part in; with `archived`, also those.
+
+        Raises KeysUnavailable or LogUnavailable.
+        """
+        states = [
+            state
+            for state in await self.conversations(actor)
+            if archived or not state.standing.shown_terms.archived
+        ]
+        described = await self._describe(actor.tenant, states)
+        return [Listed(state, each) for state, each in zip(states, described, strict=True)]
 
     async def conversations(self, actor: Actor) -> list[ConversationState]:
         """Return the conversations that the actor takes or took part in."""
@@ -40,17 +69,16 @@ class ReadConversations:
             if self._authorization.allows(actor, READ, facts_of(actor.tenant, state.standing))
         ]
 
-    async def conversation(
-        self, actor: Actor, conversation: ConversationId
-    ) -> tuple[Standing, frozenset[PrincipalId]]:
+    async def conversation(self, actor: Actor, conversation: ConversationId) -> tuple[Listed, Members]:
         """Return how the actor stands to a conversation, and its participants while he is one of them.
 
-        Raises ConversationNotFound.
+        Raises ConversationNotFound, KeysUnavailable or LogUnavailable.
         """
         key, standing = await self._access.access_conversation(actor, conversation, READ)
-        if not standing.takes_part:
-            return standing, frozenset()
-        return standing, await self._reader.participants(key)
+        state = ConversationState(conversation, standing)
+        [described] = await self._describe(actor.tenant, [state])
+        members = await self._reader.members(key) if standing.takes_part else NOBODY
+        return Listed(state, described), members
 
     async def history(
         self, actor: Actor, conversation: ConversationId, after: int, limit: int

@@ -44,7 +44,8 @@ class SendMessage:
     ) -> asyncio.Future[Appended | Repeated]:
         """Queue a message, and return what resolves when it is committed, or raises why it is not.
 
-        Raises ConversationNotFound, BodyRefused, KeysUnavailable or Overloaded before anything is queued.
+        Raises ConversationNotFound, ConversationArchived, AdministratorsWrite, BodyRefused, KeysUnavailable
+        or Overloaded before anything is queued.
         Sending the same `client_id` again is safe: it resolves to the same place.
         """
         key = ConversationKey(actor.tenant, conversation)
@@ -73,14 +74,15 @@ class SendMessage:
     async def _access_version(self, actor: Actor, key: ConversationKey, socket: Subscriber | None) -> int:
         """Return the membership's version under which the actor may send.
 
-        An attached socket proves that its person takes part, as of the version that its channel has
-        seen; the commit holds that against the locked head.
+        Of an attached socket it is known how its person stands, as of the version that its channel has
+        seen; the commit holds that against the locked head. Nobody is refused by what is remembered.
         """
-        hinted = None if socket is None else self._deliver.find_members_version(socket, key)
-        if hinted is not None:
-            self._access.access_as_participant(actor, key.conversation, SEND)
-            return hinted
+        hint = None if socket is None else self._deliver.find_hint(socket, key)
+        if hint is not None and self._access.may(actor, SEND, hint.holding):
+            return hint.members_version
         _, standing = await self._access.access_conversation(actor, key.conversation, SEND)
+        if socket is not None:
+            self._deliver.learn(socket, key, standing)
         return standing.members_version
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from libs.client.client import Client
+from libs.client.client import Changed, Client, Left, Settled
 from libs.client.device import Device
 from libs.client.errors import ClientError, Refused, SendRefused, SignedOut
 from libs.client.state import Shown
@@ -181,6 +181,47 @@ async def test_whoever_is_brought_in_sees_what_follows_and_whoever_is_removed_se
     with pytest.raises(Refused):
         await cy.post(room, "let me in")
     assert [entry.seq for entry in (await bo.history(room, limit=1000)).entries] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_group_is_changed_left_and_archived_and_devices_see_it(town) -> None:
+    ada, bo, cy = await town.settle(3)
+    room = (await ada.create_conversation("group", town.principals[1:], name="plans")).conversation
+    screen = Screen()
+    async with device_of(bo, screen, town.gateways[1]):
+        settled = await ada.settle(room, name="news", topic="what is new", announcements=True, history="all")
+        assert (settled.name, settled.topic, settled.history, settled.announcements) == (2, 3, 4, 5)
+        assert await ada.settle(room, name="news", announcements=True) == Settled()
+        with pytest.raises(Refused, match="administrators write"):
+            await cy.post(room, "me too")
+        assert await ada.change_administrators(room, add=[town.principals[1]]) == Changed(added=6)
+        await bo.post(room, "hear, hear")
+        assert await cy.leave(room) == Left(left=8)
+        with pytest.raises(Refused, match="administrator"):
+            await ada.change_administrators(room, remove=town.principals[:2])
+        assert (await ada.settle(room, archived=True)).archived == 9
+        await screen.shows(9)
+    assert [one.entry.kind for one in screen.shown if one.entry][1:] == [
+        EntryKind.NAME_CHANGED,
+        EntryKind.TOPIC_CHANGED,
+        EntryKind.HISTORY_OPENED,
+        EntryKind.ANNOUNCEMENTS_BEGUN,
+        EntryKind.ADMINISTRATORS_ADDED,
+        EntryKind.MESSAGE_CREATED,
+        EntryKind.PARTICIPANTS_REMOVED,
+        EntryKind.CONVERSATION_ARCHIVED,
+    ]
+    assert await bo.conversations() == ()
+    [hidden] = await bo.conversations(archived=True)
+    assert (hidden.name, hidden.topic, hidden.history, hidden.announcements, hidden.archived) == (
+        "news",
+        "what is new",
+        "all",
+        True,
+        True,
+    )
+    assert set((await bo.get_conversation(room)).administrators) == set(town.principals[:2])
+    with pytest.raises(Refused, match="archived"):
+        await ada.post(room, "one more thing")
 
 
 async def test_conversations_history_and_sync_say_the_same_without_a_socket(town) -> None:

@@ -90,7 +90,10 @@ async def test_what_was_said_comes_out_and_holds_off_line(
     trust = parse_trust(chambers.platform.get("/keys/v1/trust.json").body)
     report = verify_path(production, trust)
     assert "no conversation and no entry of the scope is left out" in " ".join(report.says)
-    said = [text for text in texts_in(files_in(production), form) if "canary" in text]
+    texts = texts_in(files_in(production), form)
+    changes = [text for text in texts if text in ("Plans", "Great plans", "Spring", "Spring it is")]
+    assert changes == ["Plans", "Great plans", "Spring", "Spring it is"]
+    said = [text for text in texts if "canary" in text]
     assert said == [f"the zebra canary-51c8 number{number} goes to {BEN}" for number in range(3)]
     data = bytearray(production.read_bytes())
     data[len(data) // 3] ^= 1

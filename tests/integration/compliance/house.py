@@ -92,6 +92,7 @@ from services.messaging.usecases.close import CloseKeys
 from services.messaging.usecases.commit import GroupCommit
 from services.messaging.usecases.converse import Converse
 from services.messaging.usecases.deliver import Deliver
+from services.messaging.usecases.describe import Describe
 from services.messaging.usecases.dispose import CarryOut
 from services.messaging.usecases.dispositions import AnswerOrders
 from services.messaging.usecases.entries import open_stored
@@ -552,7 +553,7 @@ async def house_of(
             erasures=Erasures(books, to_retention, clock, ids),
             orders=Orders(books, to_retention, presets, clock, ids),
             runs=Runs(books, to_retention, clock, ids),
-            converse=Converse(access, reader, seal, commit),
+            converse=Converse(access, reader, seal, commit, Describe(reader, keys)),
             send=SendMessage(access, seal, commit, Deliver(reader, keys, live, _nobody)),
             amend=AmendMessage(access, amendments, seal, commit),
             reader=reader,

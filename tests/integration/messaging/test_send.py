@@ -190,5 +190,5 @@ async def test_whoever_was_just_provisioned_begins_conversations_before_his_news
 ) -> None:
     newcomer = person(tenant)
     plans = await one.group(newcomer, people[0])
-    standing, _ = await one.core.read.conversation(newcomer, plans)
-    assert standing.takes_part
+    shown, _ = await one.core.read.conversation(newcomer, plans)
+    assert shown.state.standing.takes_part

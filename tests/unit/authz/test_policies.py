@@ -18,6 +18,7 @@ OURS, THEIRS = TenantId(UUID(int=1)), TenantId(UUID(int=2))
 STAFF = ("compliance_officer", "legal_counsel", "reviewer", "auditor", "key_custodian")
 OTHERS = ("employee", "guest", "it_admin")
 AMENDMENTS = ("ReviseMessage", "RetractMessage")
+CHANGES = ("ChangeParticipants", "ChangeConversation", "ArchiveConversation", "LeaveConversation")
 AUTHORIZER = Authorizer(POLICIES)
 
 
@@ -42,6 +43,9 @@ WAS_IN_IT = conversation("former_participant")
 RUNS_IT = conversation("participant", "administrator")
 RUNS_IT_FOR_TWO = conversation("participant", "administrator", "direct")
 IMPORTED = conversation("participant", "administrator", "imported")
+HEARS = conversation("participant", "announcements")
+ANNOUNCES = conversation("participant", "announcements", "administrator")
+OVER = conversation("participant", "administrator", "archived")
 ORGANISATION = Facts("Tenant", OURS)
 
 
@@ -53,6 +57,9 @@ OWN = message("participant", "own", "in_time")
 OWN_LATE = message("participant", "own", "administrator")
 OWN_AND_LEFT = message("own", "in_time")
 OWN_IMPORTED = message("participant", "own", "in_time", "imported")
+OWN_AMONG_ANNOUNCEMENTS = message("participant", "own", "in_time", "announcements")
+OWN_ANNOUNCEMENT = message("participant", "own", "in_time", "announcements", "administrator")
+OWN_ARCHIVED = message("participant", "own", "in_time", "moderated", "administrator", "archived")
 OTHERS_IN_TIME = message("participant", "in_time", "moderated")
 MODERATED = message("participant", "administrator", "moderated")
 NOT_MODERATED = message("participant", "administrator")
@@ -96,6 +103,28 @@ EXAMPLES = [
     (("employee",), "ReadConversation", IMPORTED, True),
     (("employee",), "SendMessage", IMPORTED, False),
     (("employee",), "ChangeParticipants", IMPORTED, False),
+    *[(("employee",), act, IMPORTED, False) for act in CHANGES],
+    *[(("employee",), act, RUNS_IT, True) for act in CHANGES],
+    *[(("employee",), act, RUNS_IT_FOR_TWO, False) for act in CHANGES],
+    *[(("employee",), act, IN_IT, act == "LeaveConversation") for act in CHANGES],
+    *[(("employee",), act, each, False) for act in CHANGES for each in (NOBODY_IN_IT, WAS_IN_IT)],
+    *[(("guest",), act, RUNS_IT, act == "LeaveConversation") for act in CHANGES],
+    *[(("it_admin",), act, RUNS_IT, False) for act in CHANGES],
+    *[((role,), act, RUNS_IT, False) for act in CHANGES for role in STAFF],
+    (("employee",), "SendMessage", HEARS, False),
+    (("employee",), "SendMessage", ANNOUNCES, True),
+    (("guest",), "SendMessage", HEARS, False),
+    (("employee",), "ReadConversation", HEARS, True),
+    (("employee",), "ReadConversation", OVER, True),
+    (("employee",), "SendMessage", OVER, False),
+    (("employee",), "ChangeParticipants", OVER, False),
+    (("employee",), "ChangeConversation", OVER, False),
+    (("employee",), "ArchiveConversation", OVER, True),
+    (("employee",), "LeaveConversation", OVER, True),
+    (("employee",), "ReviseMessage", OWN_AMONG_ANNOUNCEMENTS, False),
+    (("employee",), "RetractMessage", OWN_AMONG_ANNOUNCEMENTS, True),
+    (("employee",), "ReviseMessage", OWN_ANNOUNCEMENT, True),
+    *[(("employee",), act, OWN_ARCHIVED, False) for act in AMENDMENTS],
     *[((role,), "RunImport", ORGANISATION, role == "compliance_officer") for role in (*STAFF, *OTHERS)],
     *[((role,), "DecideImport", ORGANISATION, role in STAFF[:2]) for role in (*STAFF, *OTHERS)],
     *[((role,), "SeeImports", ORGANISATION, role in (*STAFF[:2], "auditor")) for role in (*STAFF, *OTHERS)],

@@ -12,8 +12,9 @@ from libs.kernel.ids import ConversationId, DeviceId, MessageId, PrincipalId, Se
 from libs.kernel.randomness import SystemRandomness
 from services.messaging.domain.entries import ConversationKey, ConversationKind, EntryKind
 from services.messaging.domain.membership import Span, Standing
+from services.messaging.domain.terms import Terms
 from services.messaging.ports import LiveBatch, LiveEntry, StoredEntry
-from services.messaging.usecases.deliver import Deliver
+from services.messaging.usecases.deliver import Deliver, Hint
 
 KEY = ConversationKey(TenantId(uuid4()), ConversationId(uuid4()))
 PERSON, OTHER = PrincipalId(uuid4()), PrincipalId(uuid4())
@@ -212,3 +213,58 @@ async def test_an_earlier_time_in_a_conversation_is_read_from_the_log_alone() ->
     await town.deliver.attach(device, KEY, town.stand(Span(1, removal), Span(back, None)), 0, "hello")
     town.hear()
     assert device.seqs == [1, removal, back]
+
+
+async def test_how_a_person_stands_is_remembered_until_an_entry_may_have_changed_it() -> None:
+    town = Town()
+    device = town.open()
+    town.commit(EntryKind.CONVERSATION_CREATED, OTHER, PERSON)
+    town.hear()
+    assert town.deliver.find_hint(device, KEY) == Hint(1, frozenset({"participant"}))
+    town.commit(EntryKind.PARTICIPANTS_ADDED, PrincipalId(uuid4()))  # he stands as before
+    town.commit(EntryKind.NAME_CHANGED)
+    town.hear()
+    assert town.deliver.find_hint(device, KEY) == Hint(2, frozenset({"participant"}))
+    for kind in (
+        EntryKind.ANNOUNCEMENTS_BEGUN,
+        EntryKind.ANNOUNCEMENTS_ENDED,
+        EntryKind.ADMINISTRATORS_ADDED,
+        EntryKind.ADMINISTRATORS_REMOVED,
+        EntryKind.CONVERSATION_ARCHIVED,
+        EntryKind.CONVERSATION_REOPENED,
+    ):
+        before = town.stand(Span(1, None))
+        town.commit(kind)
+        town.hear()
+        assert town.deliver.find_hint(device, KEY) is None
+        town.deliver.learn(device, KEY, before)  # read before the gateway heard of it
+        assert town.deliver.find_hint(device, KEY) is None
+        now = town.stand(Span(1, None))._replace(terms=Terms(announcements=True))
+        town.deliver.learn(device, KEY, now)
+        hint = town.deliver.find_hint(device, KEY)
+        assert hint == Hint(now.members_version, frozenset({"participant", "announcements"}))
+    town.commit(EntryKind.PARTICIPANTS_REMOVED, PERSON)
+    town.hear()
+    assert town.deliver.find_hint(device, KEY) is None
+
+
+async def test_who_is_brought_in_is_asked_for_before_anything_is_remembered_of_him() -> None:
+    """The gateway does not know what was settled for a conversation that he joins."""
+    town = Town()
+    device = town.open()
+    town.open(OTHER)
+    town.commit(EntryKind.CONVERSATION_CREATED, OTHER)
+    town.commit(EntryKind.PARTICIPANTS_ADDED, PERSON)
+    town.hear()
+    assert town.deliver.is_attached(device, KEY)
+    assert town.deliver.find_hint(device, KEY) is None
+
+
+async def test_of_an_imported_conversation_it_is_remembered_that_it_is_imported() -> None:
+    town, device = Town(), Device()
+    town.deliver.opened(device)
+    town.commit(EntryKind.CONVERSATION_CREATED, OTHER, PERSON)
+    standing = town.stand(Span(1, None))._replace(kind=ConversationKind.IMPORT)
+    town.log.gate.set()
+    await town.deliver.attach(device, KEY, standing, 0, "hello")
+    assert town.deliver.find_hint(device, KEY) == Hint(1, frozenset({"participant", "imported"}))

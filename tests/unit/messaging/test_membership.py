@@ -1,5 +1,7 @@
 """Who takes part, and what a participant may see."""
 
+import itertools
+from collections.abc import Iterable
 from uuid import uuid4
 
 import pytest
@@ -8,23 +10,32 @@ from hypothesis import strategies as st
 
 from libs.kernel.ids import ConversationId, PrincipalId
 from services.messaging.domain.entries import ConversationKind
-from services.messaging.domain.errors import DirectIsFixed, SizeRefused
+from services.messaging.domain.errors import DirectIsFixed, LastAdministrator, ParticipantUnknown, SizeRefused
 from services.messaging.domain.membership import (
     Audiences,
+    Members,
     Missed,
     Span,
     Standing,
     decide_added,
+    decide_appointed,
+    decide_dismissed,
     decide_participants,
     decide_removed,
     direct_conversation_of,
     facts_of,
     group_conversation_of,
+    joined_spans,
 )
 from tests.unit.messaging.drafts import TENANT, named
 
 ADA, BO, CY = (PrincipalId(named(name)) for name in ("ada", "bo", "cy"))
 PLANS = ConversationId(named("plans"))
+
+
+def _members(*present: PrincipalId) -> Members:
+    """Return people of whom the first is the administrator."""
+    return Members(frozenset(present), frozenset(present[:1]))
 
 
 def _standing(*spans: Span, administrator: bool = False) -> Standing:
@@ -84,22 +95,67 @@ def test_a_conversation_has_two_to_a_thousand_participants(
 
 
 def test_only_those_who_are_absent_are_added_and_only_those_present_removed() -> None:
-    present = frozenset({ADA, BO})
-    assert decide_added(PLANS, ConversationKind.GROUP, present, [BO, CY, CY]) == (CY,)
-    assert decide_removed(PLANS, ConversationKind.GROUP, present, [BO, CY]) == (BO,)
+    members = _members(ADA, BO)
+    assert decide_added(PLANS, ConversationKind.GROUP, members, [BO, CY, CY]) == (CY,)
+    assert decide_removed(PLANS, ConversationKind.GROUP, members, [BO, CY]) == (BO,)
 
 
 def test_a_one_to_one_conversation_never_changes() -> None:
     with pytest.raises(DirectIsFixed):
-        decide_added(PLANS, ConversationKind.DIRECT, frozenset({ADA, BO}), [CY])
+        decide_added(PLANS, ConversationKind.DIRECT, _members(ADA, BO), [CY])
     with pytest.raises(DirectIsFixed):
-        decide_removed(PLANS, ConversationKind.DIRECT, frozenset({ADA, BO}), [BO])
+        decide_removed(PLANS, ConversationKind.DIRECT, _members(ADA, BO), [BO])
 
 
 def test_a_full_group_takes_nobody_more() -> None:
-    full = frozenset(PrincipalId(uuid4()) for _ in range(1000))
+    full = _members(*(PrincipalId(uuid4()) for _ in range(1000)))
     with pytest.raises(SizeRefused):
         decide_added(PLANS, ConversationKind.GROUP, full, [ADA])
+    assert decide_added(PLANS, ConversationKind.GROUP, full, full.present) == ()
+    assert decide_added(PLANS, ConversationKind.GROUP, full, [ADA], 1001) == (ADA,)
+
+
+def test_a_group_keeps_an_administrator_while_others_are_in_it() -> None:
+    members = _members(ADA, BO)
+    with pytest.raises(LastAdministrator):
+        decide_removed(PLANS, ConversationKind.GROUP, members, [ADA])
+    with pytest.raises(LastAdministrator):
+        decide_dismissed(PLANS, members, [ADA])
+    assert decide_removed(PLANS, ConversationKind.GROUP, members, [BO, ADA]) == (BO, ADA)
+    assert decide_dismissed(PLANS, members, [BO]) == ()
+    both = members._replace(administrators=frozenset({ADA, BO}))
+    assert decide_removed(PLANS, ConversationKind.GROUP, both, [ADA]) == (ADA,)
+    assert decide_dismissed(PLANS, both, [BO, BO]) == (BO,)
+    nobodys = members._replace(administrators=frozenset())  # as older groups may be
+    assert decide_removed(PLANS, ConversationKind.GROUP, nobodys, [ADA]) == (ADA,)
+
+
+def test_participants_become_administrators_and_strangers_do_not() -> None:
+    assert decide_appointed(_members(ADA, BO), [BO, ADA, BO]) == (BO,)
+    with pytest.raises(ParticipantUnknown):
+        decide_appointed(_members(ADA, BO), [BO, CY])
+
+
+_SPANS = st.lists(st.tuples(st.integers(1, 30), st.none() | st.integers(0, 10)), min_size=1, max_size=5)
+
+
+@given(_SPANS)
+def test_spans_join_to_stretches_that_show_the_same_and_do_not_meet(
+    drawn: list[tuple[int, int | None]],
+) -> None:
+    spans = [Span(first, None if more is None else first + more) for first, more in drawn]
+    joined = joined_spans(spans)
+
+    def seen(some: Iterable[Span]) -> set[int]:
+        ends = [(span.from_seq, 60 if span.until_seq is None else span.until_seq) for span in some]
+        return {seq for first, last in ends for seq in range(first, last + 1)}
+
+    assert seen(joined) == seen(spans)
+    assert (joined[-1].until_seq is None) == any(span.until_seq is None for span in spans)
+    assert all(
+        one.until_seq is not None and one.until_seq + 1 < other.from_seq
+        for one, other in itertools.pairwise(joined)
+    )
 
 
 def test_a_device_misses_what_its_person_may_see_and_nothing_else() -> None:

@@ -24,6 +24,16 @@ class Kind(StrEnum):
     CREATED = "created"
     JOINED = "joined"
     LEFT = "left"
+    NAMED = "named"
+    TOPIC = "topic"
+    APPOINTED = "appointed"
+    DISMISSED = "dismissed"
+    HISTORY_OPENED = "history-opened"
+    HISTORY_CLOSED = "history-closed"
+    ANNOUNCEMENTS_BEGUN = "announcements-begun"
+    ANNOUNCEMENTS_ENDED = "announcements-ended"
+    ARCHIVED = "archived"
+    REOPENED = "reopened"
     OTHER = "other"
 
     @property

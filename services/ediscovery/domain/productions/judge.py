@@ -36,6 +36,16 @@ _KINDS: Final[Mapping[str, Kind]] = {
     "conversation_created": Kind.CREATED,
     "participants_added": Kind.JOINED,
     "participants_removed": Kind.LEFT,
+    "name_changed": Kind.NAMED,
+    "topic_changed": Kind.TOPIC,
+    "administrators_added": Kind.APPOINTED,
+    "administrators_removed": Kind.DISMISSED,
+    "history_opened": Kind.HISTORY_OPENED,
+    "history_closed": Kind.HISTORY_CLOSED,
+    "announcements_begun": Kind.ANNOUNCEMENTS_BEGUN,
+    "announcements_ended": Kind.ANNOUNCEMENTS_ENDED,
+    "conversation_archived": Kind.ARCHIVED,
+    "conversation_reopened": Kind.REOPENED,
 }
 _BEGINS: Final = "conversation_created"
 
