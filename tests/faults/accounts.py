@@ -99,7 +99,8 @@ def wait_for_entries(platform: Platform, acts: Acts) -> None:
             )
             cursors = {(source, part): position for source, part, position in rows}
             waiting = connection.execute(
-                "SELECT count(*) FROM audit.log WHERE integrated < sequenced"
+                "SELECT count(*) FROM audit.log l JOIN audit.tree t USING (tenant)"
+                " WHERE t.integrated < l.sequenced"
             ).fetchone()
         assert waiting is not None
         facts = sum(max(0, head - int(cursors.get(place, 0))) for place, head in acts.heads.items())

@@ -16,7 +16,11 @@ _CONSUMER: Final = "audit"
 _CURSORS: Final = """
 SELECT source, part, position FROM audit.projection_cursor WHERE consumer = %s AND source = ANY(%s::text[])
 """
-_LOGS: Final = "SELECT tenant, sequenced, integrated FROM audit.log"
+_LOGS: Final = """
+SELECT l.tenant, l.sequenced,
+       coalesce((SELECT t.integrated FROM audit.tree t WHERE t.tenant = l.tenant), 0) AS integrated
+  FROM audit.log l
+"""
 # Tenant by tenant along the key: reading every entry to name a few tenants would take as long as a walk.
 _WITH_LOGS: Final = """
 WITH RECURSIVE found (tenant) AS (

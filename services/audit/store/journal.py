@@ -14,8 +14,9 @@ _LOCK_LOGS: Final = """
     SELECT l.tenant, l.sequenced FROM audit.log l
      WHERE l.tenant = ANY(%s::uuid[]) ORDER BY l.tenant FOR UPDATE"""
 _BEGIN_LOGS: Final = """
-    INSERT INTO audit.log (tenant) SELECT t.tenant FROM unnest(%s::uuid[]) AS t (tenant)
-    ON CONFLICT DO NOTHING"""
+    WITH begun AS MATERIALIZED (SELECT t.tenant FROM unnest(%s::uuid[]) AS t (tenant)),
+         trees AS (INSERT INTO audit.tree (tenant) SELECT b.tenant FROM begun b ON CONFLICT DO NOTHING)
+    INSERT INTO audit.log (tenant) SELECT b.tenant FROM begun b ON CONFLICT DO NOTHING"""
 _INSERT_ENTRIES: Final = """
     INSERT INTO audit.entry (tenant, index, leaf, fact, source, part, position)
     SELECT e.tenant, e.index, e.leaf, e.fact, e.source, e.part, e.position

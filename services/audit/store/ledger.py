@@ -21,8 +21,12 @@ from services.audit.domain.growth import Growth, Published, Span, Standing
 _LOCK: Final = "SELECT pg_try_advisory_lock(hashtext('muniment integrator'), 0) AS mine"
 _UNLOCK: Final = "SELECT pg_advisory_unlock_all()"
 _BEHIND: Final = """
-    SELECT l.tenant, l.sequenced, l.integrated FROM audit.log l
-     WHERE l.integrated < l.sequenced ORDER BY l.tenant"""
+    SELECT b.tenant, b.sequenced, b.integrated
+      FROM (SELECT l.tenant, l.sequenced,
+                   coalesce((SELECT t.integrated FROM audit.tree t WHERE t.tenant = l.tenant), 0)
+                   AS integrated
+              FROM audit.log l) AS b
+     WHERE b.integrated < b.sequenced ORDER BY b.tenant"""
 _PUBLISHED: Final = """
     SELECT c.size, c.root FROM audit.checkpoint c WHERE c.tenant = %s ORDER BY c.size DESC LIMIT 1"""
 # A row for each span, not for each entry: taking rows apart would cost as much as hashing them. Entries up
@@ -49,16 +53,9 @@ _INSERT_CHECKPOINTS: Final = """
     SELECT c.tenant, c.size, c.root, c.note
       FROM unnest(%s::uuid[], %s::bigint[], %s::bytea[], %s::text[]) AS c (tenant, size, root, note)"""
 _INTEGRATE: Final = """
-    WITH grown AS MATERIALIZED (
-        SELECT g.tenant, g.before, g.integrated
-          FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS g (tenant, before, integrated)
-    ), locked AS MATERIALIZED (
-        SELECT l.tenant FROM audit.log l WHERE l.tenant IN (SELECT grown.tenant FROM grown)
-         ORDER BY l.tenant FOR UPDATE
-    )
-    UPDATE audit.log AS l SET integrated = g.integrated
-      FROM grown g JOIN locked k ON k.tenant = g.tenant
-     WHERE l.tenant = g.tenant AND l.integrated = g.before"""
+    UPDATE audit.tree AS t SET integrated = g.integrated
+      FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS g (tenant, before, integrated)
+     WHERE t.tenant = g.tenant AND t.integrated = g.before"""
 
 
 class PostgresLedger:

@@ -50,7 +50,10 @@ SELECT size, root, note FROM audit.checkpoint
 """
 _LEAST_SIZE: Final = -(1 << 63)
 """Of a row: a size that is none is given out, too, for it to be refused."""
-_LOG: Final = "SELECT sequenced, integrated FROM audit.log WHERE tenant = %s"
+_LOG: Final = """
+SELECT l.sequenced, coalesce(t.integrated, 0) AS integrated
+  FROM audit.log l LEFT JOIN audit.tree t ON t.tenant = l.tenant WHERE l.tenant = %s
+"""
 _COUNT_ENTRIES: Final = """
 SELECT count(*) AS rows, min(index) FILTER (WHERE index < 0 OR index >= %(size)s) AS stray
   FROM audit.entry WHERE tenant = %(tenant)s

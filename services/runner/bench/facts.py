@@ -19,12 +19,13 @@ SOURCE: Final = "messaging"
 TENANTS: Final = 20
 RUNS: Final = 2
 _A_STATEMENT: Final = 5_000
-_STANDING: Final = "SELECT tenant, integrated FROM audit.log WHERE tenant = ANY(%s)"
+_STANDING: Final = "SELECT tenant, integrated FROM audit.tree WHERE tenant = ANY(%s)"
 _BEHIND: Final = """
     SELECT (SELECT coalesce(sum(h.position), 0) FROM messaging.outbox_head h)
          - (SELECT coalesce(sum(c.position), 0) FROM audit.projection_cursor c
              WHERE c.consumer = 'audit' AND c.source = 'messaging')
-         + (SELECT coalesce(sum(l.sequenced - l.integrated), 0) FROM audit.log l)"""
+         + (SELECT coalesce(sum(l.sequenced), 0) FROM audit.log l)
+         - (SELECT coalesce(sum(t.integrated), 0) FROM audit.tree t)"""
 _PLACES: Final = "SELECT fact, tenant, index FROM audit.entry WHERE tenant = ANY(%s)"
 
 Connection = psycopg.Connection[tuple[Any, ...]]

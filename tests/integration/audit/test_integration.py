@@ -1,5 +1,6 @@
 """Entries get into their trees once, under a signed checkpoint, and never over a damaged log."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ from libs.evidence.trust import origin_of
 from libs.kernel.ids import TenantId
 from libs.merkle.hashing import leaf_hash
 from libs.merkle.tree import root_of
+from services.audit.store.journal import PostgresJournal
 from services.audit.store.ledger import PostgresLedgers
 from services.audit.usecases.integrate import Integrate
 from tests.integration.audit.logs import INSTANCE, TRUST, Logs, act, logs_in
@@ -49,7 +51,8 @@ async def test_every_log_that_grew_has_a_checkpoint_over_all_of_it(logs: Logs) -
     await logs.integrate()
     assert_whole(logs, ONE, 2)
     assert_whole(logs, TWO, 1)
-    assert logs.rows("SELECT DISTINCT integrated = sequenced FROM audit.log") == [(True,)]
+    sizes = "SELECT DISTINCT integrated = sequenced FROM audit.log JOIN audit.tree USING (tenant)"
+    assert logs.rows(sizes) == [(True,)]
 
 
 async def test_a_new_integrator_goes_on_where_the_old_one_stopped(logs: Logs) -> None:
@@ -89,6 +92,16 @@ async def test_without_a_key_entries_wait_and_get_in_when_there_is_one(logs: Log
     assert_whole(logs, ONE, 1)
 
 
+async def test_a_tree_grows_while_somebody_adds_to_its_log(logs: Logs) -> None:
+    """In a row of both, each would wait for the other's commit."""
+    await logs.sequence([(ONE, act())])
+    async with logs.sequencing.begin() as tx:
+        assert await PostgresJournal(tx).lock_logs([ONE]) == {ONE: 1}
+        async with asyncio.timeout(5):
+            await logs.integrate()
+        assert_whole(logs, ONE, 1)
+
+
 async def test_there_is_one_integrator_at_a_time(logs: Logs) -> None:
     async with PostgresLedgers(logs.sequencing).hold() as first:
         assert first is not None
@@ -110,7 +123,8 @@ async def test_there_is_one_integrator_at_a_time(logs: Logs) -> None:
         "ALTER TABLE audit.tile ALTER hashes DROP NOT NULL; UPDATE audit.tile SET hashes = NULL",
         "UPDATE audit.checkpoint SET root = set_byte(root, 0, get_byte(root, 0) # 1)",
         "DELETE FROM audit.checkpoint WHERE size = 300",
-        "UPDATE audit.log SET integrated = 299",
+        "UPDATE audit.tree SET integrated = 299",
+        "DELETE FROM audit.tree",
         "INSERT INTO audit.checkpoint SELECT tenant, 301, root, note FROM audit.checkpoint",
     ],
 )
@@ -130,7 +144,7 @@ async def test_nothing_is_signed_over_a_damaged_log_and_the_others_go_on(logs: L
     "harm",
     [
         "INSERT INTO audit.tile SELECT %s, 0, 1, hashes FROM audit.tile",
-        "UPDATE audit.log SET integrated = 1 WHERE tenant = %s",
+        "UPDATE audit.tree SET integrated = 1 WHERE tenant = %s",
     ],
 )
 async def test_an_integrator_that_runs_leaves_a_log_alone_that_was_meddled_with(

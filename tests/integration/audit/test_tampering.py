@@ -88,7 +88,8 @@ TREE: dict[tuple[str, str], Harm] = {
     ),
     ("log", "tenant"): Harm(changed("log", "tenant", OTHER, "true"), 0),
     ("log", "sequenced"): Harm(changed("log", "sequenced", "sequenced - 1", "true"), SIZE + WAITING - 1),
-    ("log", "integrated"): Harm(changed("log", "integrated", "integrated - 1", "true"), SIZE - 1),
+    ("tree", "tenant"): Harm(changed("tree", "tenant", OTHER, "true"), 0),
+    ("tree", "integrated"): Harm(changed("tree", "integrated", "integrated - 1", "true"), SIZE - 1),
 }
 """What is done to each column of the tree's rows."""
 OTHERS = [
@@ -101,6 +102,7 @@ OTHERS = [
     Harm("DELETE FROM audit.checkpoint WHERE size = 600", FIRST),
     Harm("DELETE FROM audit.checkpoint", 0),
     Harm("DELETE FROM audit.log", 0),
+    Harm("DELETE FROM audit.tree", 0),
     Harm("UPDATE audit.log SET sequenced = sequenced + 1", SIZE + WAITING, "missing"),
     Harm(
         "INSERT INTO audit.entry (tenant, index, leaf, fact, source, part, position)"
@@ -217,7 +219,7 @@ def test_every_column_of_the_log_is_harmed_here(database: ServiceDatabase):
     with psycopg.connect(database.admin_dsn.reveal()) as connection:
         found = connection.execute(
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'audit'"
-            " AND table_name IN ('entry', 'detail', 'detail_entity', 'tile', 'checkpoint', 'log')"
+            " AND table_name IN ('entry', 'detail', 'detail_entity', 'tile', 'checkpoint', 'log', 'tree')"
         ).fetchall()
     assert set(found) == COLUMNS.keys() | TREE.keys()
 
@@ -251,7 +253,8 @@ CUT_OFF = "; ".join(
         ),
         f"DELETE FROM audit.checkpoint WHERE size > {FIRST}",
         "DELETE FROM audit.tile WHERE number > 0",
-        f"UPDATE audit.log SET integrated = {FIRST}, sequenced = {FIRST}",
+        f"UPDATE audit.log SET sequenced = {FIRST}",
+        f"UPDATE audit.tree SET integrated = {FIRST}",
     ]
 )
 

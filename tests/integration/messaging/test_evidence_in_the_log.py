@@ -123,7 +123,7 @@ async def test_what_was_said_is_proved_to_a_stranger(
     bundle = await evidence.conversation(plans, 1, 44)
     report = verify_bundle(bundle, TRUST)
     assert (report.kind, report.entries) == ("conversation-range", 44)
-    assert report.size == logs.rows("SELECT integrated FROM audit.log")[0][0]
+    assert report.size == logs.rows("SELECT integrated FROM audit.tree")[0][0]
     bodies = [base64.b64decode(entry.get("body", "")) for entry in json.loads(bundle)["entries"]]
     assert sum(SECRET.encode() in body for body in bodies) == 42
 
