@@ -31,7 +31,6 @@ RETRY_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 1.0
 PASSED_SECONDS = 1.0  # how long a cursor may wait to move over what it passes
 _PASSING_SECONDS = 0.1  # the least pause after nothing came but what is passed over: nobody waits for that
-_BYTES_A_TRANSACTION = 1 << 18  # an event may tell of a thousand entries
 _BEHIND_PARKED = "follows a parked event"
 
 
@@ -39,13 +38,22 @@ class Pace(NamedTuple):
     """How a projector gathers records into transactions, each of which costs as much as some hundred records.
 
     It waits `gather_seconds` for more after it took in fewer than `enough`, and not at all while there are so
-    many; a transaction has at most `transaction` of them, a read at most `partition` of each partition.
+    many; a transaction has at most `transaction` of them, and of more than one at most `transaction_bytes`
+    (an event may tell of a thousand entries); a read has at most `partition` of each partition.
     """
 
     gather_seconds: float
     enough: int
     partition: int = RECORDS_A_PARTITION
     transaction: int = 500
+    transaction_bytes: int = 1 << 18
+
+    def gathers(self, moved: int) -> float:
+        """Return how long to wait for more after a round that went on by `moved` positions.
+
+        Whoever found nothing waits where he reads.
+        """
+        return self.gather_seconds if 0 < moved < self.enough else 0.0
 
 
 PROMPT = Pace(gather_seconds=0.01, enough=500)
@@ -148,8 +156,8 @@ class Projector:
             else:
                 self._signs.goes_on()
                 pause = RETRY_SECONDS
-                if 0 < moved < self._pace.enough:
-                    await asyncio.sleep(max(self._pace.gather_seconds, self._least_pause))
+                if pause_for_more := self._pace.gathers(moved):
+                    await asyncio.sleep(max(pause_for_more, self._least_pause))
 
     async def _load(self) -> None:
         async with self._database.begin() as tx:
@@ -209,7 +217,7 @@ class Projector:
         return passages[-1].position - begun
 
     async def _take_in_all(self, items: Sequence[StreamItem]) -> int:
-        return sum([await self._take_in(share) for share in shares_of(items, self._pace.transaction)])
+        return sum([await self._take_in(share) for share in shares_of(items, self._pace)])
 
     async def _take_in(self, items: Sequence[StreamItem]) -> int:
         """Take in `items` by one transaction, or one by one when an effect among them fails."""
@@ -275,12 +283,12 @@ def _has_records(items: Sequence[StreamItem]) -> bool:
     return any(isinstance(item, StreamRecord) for item in items)
 
 
-def shares_of(items: Sequence[StreamItem], most: int) -> Iterator[Sequence[StreamItem]]:
-    """Divide `items` into what one transaction takes in: at most so many, and not too long together."""
+def shares_of(items: Sequence[StreamItem], pace: Pace) -> Iterator[Sequence[StreamItem]]:
+    """Divide `items` into what one transaction takes in: not too many, and not too long together."""
     start = size = 0
     for place, item in enumerate(items):
         length = len(item.body) if isinstance(item, StreamRecord) else 0
-        if place > start and (place - start >= most or size + length > _BYTES_A_TRANSACTION):
+        if place > start and (place - start >= pace.transaction or size + length > pace.transaction_bytes):
             yield items[start:place]
             start, size = place, 0
         size += length

@@ -49,6 +49,8 @@ PREFIX: Final = "/audit/v1"
 POLICIES: Final = Path(__file__).parents[2] / "policies" / "authz"
 _READS_SECONDS: Final = 2.0
 """How often it is looked for reads and denials whose minute is over."""
+_PACE: Final = THRIFTY._replace(transaction_bytes=1 << 20)
+"""A fact is 600 bytes or so: by fewer bytes a backlog's transactions would be of some four hundred."""
 _LANES: Final = {"messaging": 4}
 """Projectors of one source: while the rows of some are inserted, the next facts are read by the others."""
 _SEQUENCER_CONNECTIONS: Final = 10
@@ -102,7 +104,7 @@ class _World(Footing):
         lanes = _LANES.get(source, 1)
         door = fact_door(source, PostgresJournal, self.randomness, self.signs.sequenced)
         return [
-            self.projector(source, self.sequencing, door, range(lane, PARTITIONS, lanes), Lane.FACTS, THRIFTY)
+            self.projector(source, self.sequencing, door, range(lane, PARTITIONS, lanes), Lane.FACTS, _PACE)
             for lane in range(lanes)
         ]
 

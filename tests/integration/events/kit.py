@@ -18,7 +18,7 @@ from libs.db.pool import CrossingDatabase, Transaction
 from libs.events.effects import Apply, one_by_one
 from libs.events.internal import read_outbox, record_cursors
 from libs.events.outbox import append
-from libs.events.projector import Projector
+from libs.events.projector import PROMPT, Pace, Projector
 from libs.events.publisher import Publisher
 from libs.events.records import Cursors, OutboxRecord, StreamRecord
 from libs.events.stream import position_of
@@ -96,6 +96,7 @@ class House:
         parts: Iterable[int] = range(PARTITIONS),
         lane: Lane = Lane.EVENTS,
         names: Container[str] | None = None,
+        pace: Pace = PROMPT,
     ) -> Projector:
         """Return a projector, as a process starts one."""
         return Projector(
@@ -111,6 +112,7 @@ class House:
             metrics=self.metrics,
             parts=parts,
             lane=lane,
+            pace=pace,
             names=names,
         )
 

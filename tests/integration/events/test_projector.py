@@ -9,7 +9,7 @@ from libs.contracts.events import CloudEvent, RoleGranted
 from libs.contracts.streams import Lane, stream_name
 from libs.db.pool import Transaction
 from libs.events.errors import ReplayFailed
-from libs.events.projector import shares_of
+from libs.events.projector import PROMPT, THRIFTY, Pace, shares_of
 from libs.events.records import Passage, StreamItem, StreamRecord
 from libs.kernel.errors import DomainError
 from libs.kernel.ids import TenantId
@@ -406,9 +406,46 @@ def test_long_events_are_taken_in_by_several_transactions() -> None:
         return StreamRecord(1, position, TenantId(TENANT), "x", b"x" * length)
 
     items = [record(position, 100_000) for position in range(1, 8)]
-    assert [len(share) for share in shares_of(items, 500)] == [2, 2, 2, 1]
-    assert [one for share in shares_of(items, 500) for one in share] == items
+    assert [len(share) for share in shares_of(items, PROMPT)] == [2, 2, 2, 1]
+    assert [one for share in shares_of(items, PROMPT) for one in share] == items
+    longer = PROMPT._replace(transaction_bytes=500_000)
+    assert [len(share) for share in shares_of(items, longer)] == [5, 2]
+    by_twos = PROMPT._replace(transaction=2)
     long: list[StreamItem] = [record(1, 1_000_000), Passage(1, 2, 3), record(4, 1)]
-    assert [list(share) for share in shares_of(long, 500)] == [long[:1], long[1:]]
-    assert [len(share) for share in shares_of([record(at, 1) for at in range(1, 6)], 2)] == [2, 2, 1]
-    assert list(shares_of([], 2)) == []
+    assert [list(share) for share in shares_of(long, PROMPT)] == [long[:1], long[1:]]
+    assert [len(share) for share in shares_of([record(at, 1) for at in range(1, 6)], by_twos)] == [2, 2, 1]
+    assert list(shares_of([], by_twos)) == []
+
+
+async def transactions_of_a_trickle(house: House, pace: Pace) -> int:
+    """Return by how many transactions a projector of this pace takes in ten events that come one by one."""
+    transactions = set()
+
+    async def counted(tx: Transaction, event: CloudEvent, position: int) -> None:
+        row = await tx.fetch_one("SELECT pg_current_xact_id()::text AS id")
+        assert row is not None
+        transactions.add(row.id)
+        await apply_effect(tx, event, position)
+
+    async def took_all_in() -> bool:
+        return await house.count("effect") == before + 10
+
+    before = await house.count("effect")
+    async with running(house.projector(counted, pace=pace).run()):
+        for _ in range(10):
+            await published(house, p1=1)
+            await asyncio.sleep(0.02)
+        await until(took_all_in, house.clock)
+    return len(transactions)
+
+
+async def test_who_has_time_takes_a_trickle_in_by_few_transactions(house: House) -> None:
+    gathering = THRIFTY._replace(gather_seconds=1.0)  # the first comes at once, and all others meanwhile
+    assert await transactions_of_a_trickle(house, gathering) <= 3
+    effects = await house.effects()
+    assert once_each(effects, {1: 10})
+
+
+async def test_who_is_prompt_takes_a_trickle_in_as_it_comes(house: House) -> None:
+    """What the test above counts would be seen if nobody gathered."""
+    assert await transactions_of_a_trickle(house, PROMPT) > 3
