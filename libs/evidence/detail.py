@@ -10,6 +10,7 @@ from libs.evidence.errors import EvidenceRefused
 from libs.kernel.framing import framed
 
 SALT_BYTES = 16
+_quoted = encode_basestring  # as RFC 8785, section 3.2.2.2, writes a string: of non-ASCII nothing is escaped
 _DETAIL = b"muniment/audit-detail/v1"
 
 
@@ -148,11 +149,6 @@ def commit_to(detail: bytes, salt: bytes) -> bytes:
     if len(salt) != SALT_BYTES:
         raise EvidenceRefused("a salt has 16 bytes", "salt")
     return hashlib.sha256(framed(_DETAIL, salt, detail)).digest()
-
-
-def _quoted(text: str) -> str:
-    """Return a JSON string as RFC 8785, section 3.2.2.2, writes it: of non-ASCII nothing is escaped."""
-    return encode_basestring(text)
 
 
 def _actor(value: object, where: str) -> Actor:

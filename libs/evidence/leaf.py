@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from libs.evidence.errors import EvidenceRefused
+from libs.kernel.ids import text_of
 from libs.merkle.tiles import MOST_ENTRY_BYTES
 
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -46,14 +47,42 @@ class Leaf:
 
 def leaf_of(leaf: Leaf) -> bytes:
     """Return the canonical bytes of a leaf. Raises EvidenceRefused for values that no leaf can have."""
-    at = leaf.at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00")
-    root = f'"root":"{leaf.root.hex()}",' if leaf.root is not None else ""
+    return leaf_bytes(
+        leaf.log,
+        leaf.index,
+        leaf.fact,
+        leaf.source,
+        leaf.part,
+        leaf.position,
+        leaf.at,
+        leaf.detail,
+        leaf.root,
+    )
+
+
+def leaf_bytes(  # noqa: PLR0913, PLR0917 - the members of a leaf
+    log: UUID,
+    index: int,
+    fact: UUID,
+    source: str,
+    part: int,
+    position: int,
+    at: datetime,
+    detail: bytes,
+    root: bytes | None,
+) -> bytes:
+    """Return the canonical bytes of the leaf with these members: sequencing needs no more of it.
+
+    Raises EvidenceRefused for values that no leaf can have.
+    """
+    time = at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00")
+    root_member = f'"root":"{root.hex()}",' if root is not None else ""
     data = (
-        f'{{"at":"{at}Z","detail":"{leaf.detail.hex()}","fact":"{leaf.fact}","index":"{leaf.index}","log":"{leaf.log}",'
-        f'"part":{leaf.part},"position":"{leaf.position}",{root}"source":"{leaf.source}","v":1}}'
+        f'{{"at":"{time}Z","detail":"{detail.hex()}","fact":"{text_of(fact)}","index":"{index}","log":"{text_of(log)}",'
+        f'"part":{part},"position":"{position}",{root_member}"source":"{source}","v":1}}'
     ).encode()
     if LEAF.fullmatch(data) is None:
-        raise EvidenceRefused("a leaf cannot have these values", f"entry {leaf.index}")
+        raise EvidenceRefused("a leaf cannot have these values", f"entry {index}")
     return data
 
 

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import NewType, Protocol
 from uuid import UUID
 
+import msgspec
+
 from libs.kernel.clock import Clock
 from libs.kernel.randomness import Randomness
 
@@ -19,6 +21,12 @@ _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
 _RAND_B_MASK = (1 << 62) - 1
 _COUNTER_STEP_MASK = (1 << 32) - 1
+
+
+def text_of(identifier: UUID) -> str:
+    """Return what `str` does, in a quarter of its time: for who does it several times with each fact."""
+    text: str = msgspec.to_builtins(identifier)
+    return text
 
 
 class Ids(Protocol):

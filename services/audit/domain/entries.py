@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from libs.evidence.detail import Detail, detail_commitment
-from libs.evidence.leaf import Leaf, leaf_of
+from libs.evidence.leaf import leaf_bytes
 from libs.kernel.ids import TenantId
 
 
@@ -59,16 +59,14 @@ def entries_of(facts: Sequence[Salted], first: int) -> list[Entry]:
 
 def _leaf_of(salted: Salted, index: int) -> bytes:
     fact = salted.fact
-    return leaf_of(
-        Leaf(
-            log=fact.tenant,
-            index=index,
-            fact=fact.fact,
-            source=fact.source,
-            part=fact.part,
-            position=fact.position,
-            at=fact.at,
-            detail=salted.commitment,
-            root=fact.root,
-        )
+    return leaf_bytes(
+        fact.tenant,
+        index,
+        fact.fact,
+        fact.source,
+        fact.part,
+        fact.position,
+        fact.at,
+        salted.commitment,
+        fact.root,
     )

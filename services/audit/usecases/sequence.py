@@ -7,7 +7,7 @@ from uuid import UUID
 from libs.contracts.actions import ACTIONS, LEGAL
 from libs.contracts.facts import Fact
 from libs.evidence.detail import SALT_BYTES, Actor, Detail, Entity, Run
-from libs.kernel.ids import TenantId
+from libs.kernel.ids import TenantId, text_of
 from libs.kernel.randomness import Randomness
 from services.audit.domain.entries import Entry, Salted, SourcedFact, entries_of, salted
 from services.audit.ports.writing import Journal
@@ -44,10 +44,10 @@ def detail_of(fact: Fact) -> Detail:
         outcome=fact.outcome,
         visibility=_visibility_of(fact.action),
         count=fact.count,
-        approvals=tuple([str(approval) for approval in fact.approvals]),
+        approvals=tuple([text_of(approval) for approval in fact.approvals]),
         entities=tuple([Entity(kind, name) for kind, name in dict.fromkeys(_named(fact))]),
         matter=_text_of(fact.matter),
-        runs=tuple([Run(str(run.conversation), run.first, run.last) for run in fact.runs]),
+        runs=tuple([Run(text_of(run.conversation), run.first, run.last) for run in fact.runs]),
     )
 
 
@@ -61,4 +61,4 @@ def _visibility_of(action: str) -> str:
 
 
 def _text_of(identifier: UUID | None) -> str | None:
-    return None if identifier is None else str(identifier)
+    return None if identifier is None else text_of(identifier)
