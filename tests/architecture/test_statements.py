@@ -101,6 +101,21 @@ def test_a_statement_in_a_function_or_an_f_string_is_seen_too():
     assert foreign_names(found, ["identity", "messaging"])
 
 
+def test_a_part_that_another_module_has_is_read_where_it_stands_and_nowhere_else():
+    text = (
+        "from services.messaging.store.versions import VERSIONS as JOINED\n"
+        'PLANTED = f"SELECT m.seq FROM messaging.entry e {JOINED} WHERE e.tenant = %s"\n'
+    )
+    (whole,) = statements_of([Source("services/messaging/store/planted.py", text)])
+    assert "LEFT JOIN messaging.amendment" in whole.text
+    assert foreign_names([whole], ["identity", "messaging"]) == []
+    elsewhere = text.replace("FROM messaging.entry", "FROM identity.tenant")
+    found = statements_of([Source("services/identity/store/planted.py", elsewhere)])
+    assert foreign_names(found, ["identity", "messaging"])
+    shared = [each for each in shipped_sources() if each.path == "services/messaging/store/versions.py"]
+    assert statements_of(shared) == []
+
+
 @pytest.mark.planted
 @pytest.mark.parametrize(
     "statement",

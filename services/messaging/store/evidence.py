@@ -16,25 +16,17 @@ from services.messaging.ports import CommittedEntry, KeptEntry, Taking
 from services.messaging.store.log_reader import amendment_of, stored_of
 from services.messaging.store.stretches import destroyed_by, is_hidden
 from services.messaging.store.unavailable import log_unavailable
+from services.messaging.store.versions import VERSIONS
 
 _COLUMNS = """
            e.seq, e.kind, e.message, e.revision, e.actor, e.sent_at, e.members_version, e.subjects,
            e.body_commitment IS NOT NULL AS had_body, e.commit, e.metadata_salt, e.metadata_commitment,
            e.body_commitment, r.source, i.line"""
-_STRETCH = """
-      FROM messaging.entry e
-      LEFT JOIN messaging.amendment m
-        ON m.tenant = e.tenant AND m.conversation = e.conversation AND m.seq = e.seq
+_STRETCH = f"""
+      FROM messaging.entry e {VERSIONS}
       LEFT JOIN messaging.amended a
         ON a.tenant = e.tenant AND a.conversation = e.conversation
        AND a.message_seq = coalesce(m.message_seq, e.seq)
-      LEFT JOIN LATERAL (
-           SELECT min(n.seq) FILTER (WHERE NOT n.retracts AND n.seq > e.seq) AS superseded_by,
-                  min(n.seq) FILTER (WHERE n.retracts AND n.seq > e.seq) AS retracted_by,
-                  array_agg(n.seq ORDER BY n.seq) FILTER (WHERE NOT n.retracts) AS versions
-             FROM messaging.amendment n
-            WHERE n.tenant = e.tenant AND n.conversation = e.conversation
-              AND n.message_seq = coalesce(m.message_seq, e.seq)) c ON true
       LEFT JOIN messaging.imported_line i
         ON i.tenant = e.tenant AND i.conversation = e.conversation AND i.seq = e.seq
       LEFT JOIN messaging.import_run r ON r.tenant = i.tenant AND r.run = i.run

@@ -21,6 +21,7 @@ from services.messaging.ports import (
 )
 from services.messaging.store.stretches import destroyed_by, is_hidden
 from services.messaging.store.unavailable import log_unavailable
+from services.messaging.store.versions import VERSIONS
 
 _STANDINGS = """
     SELECT s.conversation, h.kind, h.last_seq, h.members_version,
@@ -85,18 +86,9 @@ _REFERENCED = f"""
            c.superseded_by, c.retracted_by,
            CASE WHEN m.seq IS NOT NULL THEN m.message_seq || c.versions END AS versions
       FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (conversation, seq)
-      JOIN messaging.entry e ON e.conversation = wanted.conversation AND e.seq = wanted.seq
+      JOIN messaging.entry e ON e.conversation = wanted.conversation AND e.seq = wanted.seq {VERSIONS}
       LEFT JOIN messaging.payload p
         ON p.tenant = e.tenant AND p.conversation = e.conversation AND p.seq = e.seq AND p.sent_at = e.sent_at
-      LEFT JOIN messaging.amendment m
-        ON m.tenant = e.tenant AND m.conversation = e.conversation AND m.seq = e.seq
-      LEFT JOIN LATERAL (
-           SELECT min(n.seq) FILTER (WHERE NOT n.retracts AND n.seq > e.seq) AS superseded_by,
-                  min(n.seq) FILTER (WHERE n.retracts AND n.seq > e.seq) AS retracted_by,
-                  array_agg(n.seq ORDER BY n.seq) FILTER (WHERE NOT n.retracts) AS versions
-             FROM messaging.amendment n
-            WHERE n.tenant = e.tenant AND n.conversation = e.conversation
-              AND n.message_seq = coalesce(m.message_seq, e.seq)) c ON true
      WHERE e.tenant = %s
      ORDER BY e.conversation, e.seq"""
 

@@ -50,9 +50,17 @@ def module_name_of(source: Source) -> str:
 
 
 def string_constants_of(source: Source) -> dict[str, str]:
-    """Return the module's top-level string constants by name, f-strings of known constants included."""
+    """Return the string constants that a module has by name: its own top-level ones, and imported ones.
+
+    F-strings of known constants are among them: a part of a statement may stand in a module of its own.
+    """
     known: dict[str, str] = {}
     for statement in parsed(source).body:
+        if isinstance(statement, ast.ImportFrom) and statement.module is not None:
+            imported = _constants_in(statement.module)
+            named = {each.asname or each.name: each.name for each in statement.names}
+            known |= {name: imported[there] for name, there in named.items() if there in imported}
+            continue
         target, value = _assignment_of(statement)
         if target is not None and value is not None:
             text = text_of(value, known)
@@ -84,6 +92,13 @@ def text_of(node: ast.expr, known: dict[str, str]) -> str | None:
 def calls_in(tree: ast.AST) -> Iterator[ast.Call]:
     """Yield every call."""
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+@cache
+def _constants_in(module: str) -> dict[str, str]:
+    """Return the string constants of a shipped module; none of any other."""
+    path = f"{module.replace('.', '/')}.py"
+    return next((string_constants_of(each) for each in shipped_sources() if each.path == path), {})
 
 
 def _part_of(part: ast.expr, known: dict[str, str]) -> str:
